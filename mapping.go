@@ -1,0 +1,121 @@
+package tandem
+
+import "time"
+
+// MappingState says what a mapping waits for. The CHECK constraints of the mappings table hold the same list.
+type MappingState string
+
+// The states of a mapping.
+const (
+	Pending  MappingState = "pending"  // something is to be done at the provider, or is being done
+	Synced   MappingState = "synced"   // both sides agreed when last seen
+	Retrying MappingState = "retrying" // a provider call failed and is tried again; LastError says why
+	Parked   MappingState = "parked"   // no retry can help until something changes; LastError says what
+	InConfl  MappingState = "conflict" // both sides changed the same field and a person chooses
+	Ended    MappingState = "archived" // unlinked or deleted; kept as history
+)
+
+// ArchivedReason says why a mapping ended.
+type ArchivedReason string
+
+// The reasons of an archived mapping.
+const (
+	Unlinked      ArchivedReason = "unlinked"
+	DeletedLocal  ArchivedReason = "deleted_local"
+	DeletedRemote ArchivedReason = "deleted_remote"
+)
+
+// EntityCustomer is the only entity type so far; the column exists so that others can follow without a migration.
+const EntityCustomer = "customer"
+
+// Mapping is the entity integration mapping: customer ↔ remote customer, id "eim_" + ULID. It is the only truth about
+// the link. RemoteID is empty until the provider has answered a create, or an event has told us the answer.
+type Mapping struct {
+	ID         string
+	CustomerID string
+	Provider   string
+	RemoteID   string
+	State      MappingState
+
+	// Base is the last remote state taken account of, field by field; nil before the first. It was true at the
+	// provider at some moment between AsOfFrom and AsOf, on the provider's clock.
+	Base     *Fields
+	AsOfFrom time.Time
+	AsOf     time.Time
+
+	Claim     *Claim // the call in flight, nil when there is none
+	Epoch     int    // raised whenever an idempotency key must not be used again
+	Pushed    int64  // version of the customer whose claim was last finished
+	Conflicts []FieldConflict
+	LastError *LastError
+	Metadata  map[string]string // for people: see the Meta keys
+
+	SyncedAt       *time.Time
+	Version        int64
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+	ArchivedAt     *time.Time
+	ArchivedReason ArchivedReason
+}
+
+// The mapping's metadata, for people who look at it. The first two are prefixed with the provider's name.
+const (
+	MetaCustomerEmail    = "_customer_email"
+	MetaCustomerName     = "_customer_name"
+	MetaSyncDirection    = "sync_direction"
+	MetaCreatedVia       = "created_via"
+	MetaWebhookEvent     = "webhook_event"
+	MetaWebhookID        = "webhook_id"
+	MetaLastWebhookEvent = "last_webhook_event"
+	MetaLastWebhookID    = "last_webhook_id"
+
+	PlatformToProvider = "flexprice_to_provider"
+	ProviderToPlatform = "provider_to_flexprice"
+)
+
+// Action is what a provider is asked to do.
+type Action string
+
+// The actions; ActNothing ends a sync.
+const (
+	ActNothing Action = ""
+	ActCreate  Action = "create"
+	ActUpdate  Action = "update"
+)
+
+// Claim is a provider call that has been decided on: key and body are frozen and stored before the provider is called
+// for the first time, so that every attempt, after whatever crash, is the same request.
+type Claim struct {
+	Action  Action    `json:"action"`
+	Key     string    `json:"key"`
+	Body    Patch     `json:"body"`
+	Version int64     `json:"version"` // of the customer the body was made from
+	At      time.Time `json:"at"`      // of the freeze, on the database's clock
+}
+
+// FieldConflict is a field both sides changed differently and no policy decides. Both values are kept.
+type FieldConflict struct {
+	Field    string `json:"field"`
+	Platform string `json:"platform"`
+	Provider string `json:"provider"`
+}
+
+// LastError is the failure a mapping waits on, for the person who can act.
+type LastError struct {
+	Class     Class     `json:"class"`
+	Code      string    `json:"code"`
+	Message   string    `json:"message"`
+	Param     string    `json:"param,omitempty"`
+	RequestID string    `json:"request_id,omitempty"` // the provider's
+	At        time.Time `json:"at"`
+	Attempt   int       `json:"attempt"`
+}
+
+// NewLastError describes err; one that is not a *Error is a bug and says so.
+func NewLastError(err error, at time.Time, attempt int) *LastError {
+	e, ok := asError(err)
+	if !ok {
+		e = &Error{Class: Bug, Code: CodeInternal, Message: err.Error()}
+	}
+	return &LastError{Class: e.Class, Code: e.Code, Message: e.Message, Param: e.Param, RequestID: e.RequestID, At: at, Attempt: attempt}
+}
