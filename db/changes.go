@@ -1,0 +1,160 @@
+package db
+
+import (
+	"context"
+	"maps"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// ApplyChange is the first act of an outbound sync: one transaction that writes the customer, reserves its mappings
+// with the claim of the create, and tells the journal. A change that was made already is answered with the customer as
+// it is now. Errors: CodeCustomerNotFound, CodeCustomerExists, CodeCustomerArchived, CodeVersionMismatch,
+// CodeExternalIDTaken.
+func (s *Store) ApplyChange(ctx context.Context, ch tandem.Change, work tandem.Work) (tandem.Customer, error) {
+	var out tandem.Customer
+	err := s.inRace(ctx, func(tx *sqlx.Tx) error {
+		done, err := changeDone(ctx, tx, ch)
+		if err != nil {
+			return err
+		}
+		switch {
+		case done:
+			out, err = s.oneCustomer(ctx, tx, `SELECT `+customerColumns+` FROM customers c WHERE c.id = $1`, ch.CustomerID)
+		case ch.Kind == tandem.ChangeCreate:
+			out, err = s.create(ctx, tx, ch, work)
+		default:
+			out, err = s.update(ctx, tx, ch, work)
+		}
+		return err
+	})
+	return out, err
+}
+
+func changeDone(ctx context.Context, tx *sqlx.Tx, ch tandem.Change) (bool, error) {
+	var done bool
+	err := tx.GetContext(ctx, &done, `
+		SELECT EXISTS (SELECT 1 FROM journal
+		               WHERE entity_id = $1 AND cause_id = $2 AND cause = 'api' AND provider_type IS NULL)`,
+		ch.CustomerID, ch.ID)
+	return done, err
+}
+
+func (s *Store) create(ctx context.Context, tx *sqlx.Tx, ch tandem.Change, work tandem.Work) (tandem.Customer, error) {
+	c := ch.Apply(tandem.Customer{ID: ch.CustomerID, Status: tandem.Active})
+	batch := newBatch()
+	batch.insertCustomer(&c)
+	batch.note(tandem.JournalEntry{
+		CustomerID: c.ID, Direction: tandem.Outbound, Action: string(ch.Kind), Work: work,
+		Changes: diffCustomers(tandem.Customer{}, c),
+	})
+	if err := batch.flush(ctx, tx); err != nil {
+		return c, err
+	}
+	for _, provider := range s.providers {
+		if err := s.reserve(ctx, tx, c, provider); err != nil {
+			return c, err
+		}
+	}
+	out, err := s.oneCustomer(ctx, tx, `SELECT `+customerColumns+` FROM customers c WHERE c.id = $1`, c.ID)
+	if err == nil && ch.IdempotencyKey != "" {
+		err = keepAnswer(ctx, tx, ch.IdempotencyKey, out)
+	}
+	return out, err
+}
+
+// reserve makes the pending mapping of a customer that has never had one for this provider, its create claimed. The
+// epoch goes on from where earlier mappings of the customer stopped: their keys may still be known over there, and
+// would answer with a remote customer that is not wanted any more.
+func (s *Store) reserve(ctx context.Context, tx *sqlx.Tx, c tandem.Customer, provider string) error {
+	m := tandem.Mapping{
+		ID: newID("eim"), CustomerID: c.ID, Provider: provider,
+		Metadata: map[string]string{
+			tandem.MetaSyncDirection: tandem.PlatformToProvider, tandem.MetaCreatedVia: tandem.ByAPI,
+			provider + tandem.MetaCustomerEmail: c.Email, provider + tandem.MetaCustomerName: c.Name,
+		},
+	}
+	maps.DeleteFunc(m.Metadata, func(_, v string) bool { return v == "" })
+	err := tx.GetContext(ctx, &m.Epoch, `
+		SELECT COALESCE(max(epoch) + 1, 0) FROM entity_integration_mappings WHERE entity_id = $1 AND provider_type = $2`,
+		c.ID, provider)
+	if err != nil {
+		return err
+	}
+	action, body := tandem.PlanNext(c, m, s.policy)
+	key := tandem.CreateKey(s.policy.Environment, c.ID, m.Epoch)
+	_, err = tx.ExecContext(ctx, `
+		INSERT INTO entity_integration_mappings (id, entity_id, provider_type, state, epoch, metadata, claim)
+		VALUES ($1, $2, $3, 'pending', $4, $5,
+		        jsonb_build_object('action', $6::text, 'key', $7::text, 'body', $8::jsonb, 'version', $9::bigint, 'at', now()))`,
+		m.ID, c.ID, provider, m.Epoch, jsonText(m.Metadata, "{}"), string(action), key, jsonText(body, "{}"), c.Version)
+	return err
+}
+
+func (s *Store) update(ctx context.Context, tx *sqlx.Tx, ch tandem.Change, work tandem.Work) (tandem.Customer, error) {
+	before, err := s.lockCustomer(ctx, tx, ch.CustomerID)
+	if err != nil {
+		return before, err
+	}
+	switch {
+	case before.Status == tandem.Archived:
+		return before, &tandem.Error{Class: tandem.Conflict, Code: tandem.CodeCustomerArchived, Message: "the customer is archived"}
+	case ch.ExpectedVersion != 0 && ch.ExpectedVersion != before.Version:
+		return before, &tandem.Error{Class: tandem.Conflict, Code: tandem.CodeVersionMismatch, Message: "the customer has been changed since it was read"}
+	}
+	after := ch.Apply(before)
+	if sameCustomer(before, after) {
+		return before, nil
+	}
+	batch := newBatch()
+	batch.updateCustomer(before, &after)
+	batch.note(tandem.JournalEntry{
+		CustomerID: after.ID, Direction: tandem.Outbound, Action: string(ch.Kind), Work: work,
+		Changes: diffCustomers(before, after),
+	})
+	if err := batch.flush(ctx, tx); err != nil {
+		return after, err
+	}
+	if err := s.markPending(ctx, tx, after); err != nil {
+		return after, err
+	}
+	return s.oneCustomer(ctx, tx, `SELECT `+customerColumns+` FROM customers c WHERE c.id = $1`, after.ID)
+}
+
+// markPending shows that the mappings have something to do, and reserves one for each provider that this customer was
+// never linked to (one that was added to the configuration later). A mapping that a person ended stays ended.
+func (s *Store) markPending(ctx context.Context, tx *sqlx.Tx, c tandem.Customer) error {
+	_, err := tx.ExecContext(ctx, `
+		UPDATE entity_integration_mappings SET state = 'pending', updated_at = now()
+		WHERE entity_id = $1 AND state = 'synced'`, c.ID)
+	if err != nil {
+		return err
+	}
+	var missing []string
+	err = tx.SelectContext(ctx, &missing, `
+		SELECT p FROM unnest($2::text[]) p
+		WHERE NOT EXISTS (SELECT 1 FROM entity_integration_mappings m WHERE m.entity_id = $1 AND m.provider_type = p)`,
+		c.ID, pq.Array(s.providers))
+	for _, provider := range missing {
+		if err == nil {
+			err = s.reserve(ctx, tx, c, provider)
+		}
+	}
+	return err
+}
+
+func sameCustomer(a, b tandem.Customer) bool {
+	return a.ExternalID == b.ExternalID && a.Name == b.Name && a.Email == b.Email && a.Phone == b.Phone &&
+		a.Address == b.Address && maps.Equal(a.Metadata, b.Metadata)
+}
+
+func diffCustomers(before, after tandem.Customer) []tandem.FieldChange {
+	changes := tandem.Diff(before.Fields(), after.Fields())
+	if before.ExternalID != after.ExternalID {
+		changes = append(changes, tandem.FieldChange{Field: "external_id", Before: before.ExternalID, After: after.ExternalID})
+	}
+	return changes
+}

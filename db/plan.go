@@ -1,0 +1,116 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// Plan finds what is to be done next at the provider for this customer and freezes it: the claim, with key and body,
+// is committed before anybody calls the provider. Run again, it answers with the same claim.
+func (s *Store) Plan(ctx context.Context, customerID, provider string) (tandem.Call, error) {
+	call := tandem.Call{Provider: provider, CustomerID: customerID}
+	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+		c, err := s.lockCustomer(ctx, tx, customerID)
+		if err != nil {
+			return err
+		}
+		m, err := liveMapping(ctx, tx, customerID, provider)
+		if err != nil || m == nil {
+			return err
+		}
+		call.MappingID, call.RemoteID = m.ID, m.RemoteID
+		action, body := tandem.PlanNext(c, *m, s.policy)
+		switch {
+		case action == tandem.ActNothing:
+			err = settle(ctx, tx, m)
+		case m.Claim == nil:
+			err = s.freeze(ctx, tx, c, m, action, body)
+		}
+		if err != nil || action == tandem.ActNothing {
+			return err
+		}
+		call.Action, call.Key, call.Body, call.FrozenAt = m.Claim.Action, m.Claim.Key, m.Claim.Body, m.Claim.At
+		call.MappingVersion = m.Version
+		return nil
+	})
+	return call, err
+}
+
+// freeze writes the claim.
+func (s *Store) freeze(ctx context.Context, tx *sqlx.Tx, c tandem.Customer, m *tandem.Mapping, action tandem.Action, body tandem.Patch) error {
+	claim := tandem.Claim{Action: action, Body: body, Version: c.Version}
+	if action == tandem.ActCreate {
+		claim.Key = tandem.CreateKey(s.policy.Environment, c.ID, m.Epoch)
+	} else {
+		claim.Key = tandem.UpdateKey(s.policy.Environment, c.ID, m.ID, c.Version, m.Epoch, body)
+	}
+	if err := tx.GetContext(ctx, &claim.At, `SELECT now()`); err != nil {
+		return err
+	}
+	m.Claim = &claim
+	if m.State != tandem.InConfl {
+		m.State, m.LastError = tandem.Pending, nil
+	}
+	b := newBatch()
+	b.putMapping(m)
+	return b.flush(ctx, tx)
+}
+
+// settle shows that nothing is left to do, also when a person has taken back the change that was refused. A conflict
+// goes on waiting.
+func settle(ctx context.Context, tx *sqlx.Tx, m *tandem.Mapping) error {
+	if m.RemoteID == "" || m.State == tandem.Synced || m.State == tandem.InConfl {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `
+		UPDATE entity_integration_mappings SET state = 'synced', last_error = NULL, synced_at = now(), updated_at = now()
+		WHERE id = $1`, m.ID)
+	return err
+}
+
+// NoteAttempt shows that a provider call failed and will be made again. It does not touch the mapping's version: the
+// story of attempts is not news about the customer.
+func (s *Store) NoteAttempt(ctx context.Context, call tandem.Call, failure error, attempt int) error {
+	last := tandem.NewLastError(failure, time.Now().UTC(), attempt)
+	_, err := s.db.ExecContext(ctx, `
+		UPDATE entity_integration_mappings
+		SET state = 'retrying', last_error = $3, updated_at = now()
+		WHERE id = $1 AND claim ->> 'key' = $2 AND archived_at IS NULL AND state <> 'conflict'`,
+		call.MappingID, call.Key, jsonText(last, ""))
+	return translate(err)
+}
+
+// Park ends a call that no retry can help. An invalid request made nothing at the provider: its claim is released and
+// the epoch raised, because the provider may remember the refusal under the old key, so that the next change of the
+// customer freezes a new body. After any other failure the claim stays, because the call may yet turn out to have
+// happened. Parking the same call twice is one parking.
+func (s *Store) Park(ctx context.Context, call tandem.Call, failure tandem.LastError, work tandem.Work) error {
+	return s.inTx(ctx, func(tx *sqlx.Tx) error {
+		if _, err := s.lockCustomer(ctx, tx, call.CustomerID); err != nil {
+			return err
+		}
+		m, err := liveMapping(ctx, tx, call.CustomerID, call.Provider)
+		if err != nil || m == nil || m.Claim == nil || m.Claim.Key != call.Key {
+			return err
+		}
+		if m.State == tandem.Parked && m.LastError.At.Equal(failure.At) {
+			return nil
+		}
+		m.State, m.LastError = tandem.Parked, &failure
+		if failure.Class == tandem.Invalid {
+			m.Claim = nil
+			m.Epoch++
+		}
+		b := newBatch()
+		b.putMapping(m)
+		b.note(tandem.JournalEntry{
+			CustomerID: m.CustomerID, Provider: m.Provider, RemoteID: m.RemoteID, Direction: tandem.Outbound,
+			Action: "park", Work: work, Detail: string(failure.Class) + "/" + failure.Code + " " + failure.RequestID,
+		})
+		return b.flush(ctx, tx)
+	})
+}

@@ -1,0 +1,254 @@
+package db
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// ApplyRemote is the one function that takes remote state in: from events, answers, fetches and list pages. It decides
+// every state with tandem.Decide, in the given order, and writes what was decided, all in one transaction with a
+// number of statements that does not depend on the number of states. All states are of one provider.
+//
+// A state whose order is in doubt is left alone, its ledger rows included, and its outcome says Fetch.
+func (s *Store) ApplyRemote(ctx context.Context, states []tandem.RemoteState, work tandem.Work) ([]tandem.Outcome, error) {
+	if len(states) == 0 {
+		return nil, nil
+	}
+	var out []tandem.Outcome
+	err := s.inRace(ctx, func(tx *sqlx.Tx) error {
+		w, err := s.load(ctx, tx, states, true)
+		if err != nil {
+			return err
+		}
+		b := newBatch()
+		out = out[:0]
+		for _, state := range states {
+			out = append(out, w.apply(b, state, work))
+		}
+		if err := b.flush(ctx, tx); err != nil {
+			return err
+		}
+		for i := range out {
+			out[i].MappingVersion = w.version(out[i].MappingID)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// world is the part of the database that a batch of states can touch, as it is while the batch is being decided.
+type world struct {
+	policy     tandem.Policy
+	customers  map[string]*tandem.Customer
+	byExternal map[string]string          // external id → active customer
+	byRemote   map[string]*tandem.Mapping // live mappings
+	byCustomer map[string]*tandem.Mapping // live mappings
+	ended      map[string]tandem.ArchivedReason
+	tombstones map[string]bool
+}
+
+// load reads the world of these states. With lock it holds every customer in it.
+func (s *Store) load(ctx context.Context, tx *sqlx.Tx, states []tandem.RemoteState, lock bool) (*world, error) {
+	w := &world{
+		policy: s.policy, customers: map[string]*tandem.Customer{}, byExternal: map[string]string{},
+		byRemote: map[string]*tandem.Mapping{}, byCustomer: map[string]*tandem.Mapping{},
+		ended: map[string]tandem.ArchivedReason{}, tombstones: map[string]bool{},
+	}
+	provider := states[0].Provider
+	var remotes, named, externals []string
+	for _, state := range states {
+		remotes = append(remotes, state.RemoteID)
+		if id := state.NamedCustomer(s.policy.Environment); id != "" {
+			named = append(named, id)
+		}
+		if id := state.Fields.Reserved[tandem.KeyExternalID]; id != "" {
+			externals = append(externals, id)
+		}
+	}
+	if err := w.loadCustomers(ctx, tx, provider, remotes, named, externals, lock); err != nil {
+		return nil, err
+	}
+	if err := w.loadMappings(ctx, tx, provider, remotes); err != nil {
+		return nil, err
+	}
+	var gone []string
+	err := tx.SelectContext(ctx, &gone, `
+		SELECT provider_entity_id FROM remote_tombstones
+		WHERE provider_type = $1 AND entity_type = 'customer' AND provider_entity_id = ANY($2)`,
+		provider, pq.Array(remotes))
+	for _, id := range gone {
+		w.tombstones[id] = true
+	}
+	return w, translate(err)
+}
+
+func (w *world) loadCustomers(ctx context.Context, tx *sqlx.Tx, provider string, remotes, named, externals []string, lock bool) error {
+	query := `
+		SELECT ` + customerColumns + `
+		FROM customers c
+		WHERE c.id IN (
+		        SELECT m.entity_id FROM entity_integration_mappings m
+		        WHERE m.provider_type = $1 AND m.entity_type = 'customer' AND m.provider_entity_id = ANY($2)
+		        UNION ALL SELECT unnest($3::text[])
+		        UNION ALL SELECT e.id FROM customers e WHERE e.external_id = ANY($4) AND e.status = 'active')
+		ORDER BY c.id`
+	if lock {
+		query += ` FOR UPDATE`
+	}
+	var rows []customerRow
+	err := tx.SelectContext(ctx, &rows, query, provider, pq.Array(remotes), pq.Array(named), pq.Array(externals))
+	if err != nil {
+		return translate(err)
+	}
+	for _, row := range rows {
+		c, err := row.customer()
+		if err != nil {
+			return err
+		}
+		w.putCustomer(c)
+	}
+	return nil
+}
+
+func (w *world) loadMappings(ctx context.Context, tx *sqlx.Tx, provider string, remotes []string) error {
+	ids := make([]string, 0, len(w.customers))
+	for id := range w.customers {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	var rows []mappingRow
+	err := tx.SelectContext(ctx, &rows, `
+		SELECT `+mappingColumns+`
+		FROM entity_integration_mappings m
+		WHERE m.provider_type = $1 AND m.entity_type = 'customer' AND (
+		        m.archived_at IS NULL AND m.entity_id = ANY($2) OR m.provider_entity_id = ANY($3))
+		ORDER BY m.archived_at NULLS LAST`, provider, pq.Array(ids), pq.Array(remotes))
+	if err != nil {
+		return translate(err)
+	}
+	for _, row := range rows {
+		m, err := row.mapping()
+		if err != nil {
+			return err
+		}
+		if _, ok := w.customers[m.CustomerID]; !ok {
+			// Linked by somebody else after the customers were locked: start over with that customer too.
+			return &tandem.Error{Class: tandem.Transient, Code: codeRace, Message: "the remote customer was linked at the same time"}
+		}
+		w.putMapping(&m)
+	}
+	return nil
+}
+
+func (w *world) putCustomer(c tandem.Customer) {
+	if old := w.customers[c.ID]; old != nil && w.byExternal[old.ExternalID] == c.ID {
+		delete(w.byExternal, old.ExternalID)
+	}
+	w.customers[c.ID] = &c
+	if c.ExternalID != "" && c.Status == tandem.Active {
+		w.byExternal[c.ExternalID] = c.ID
+	}
+}
+
+func (w *world) putMapping(m *tandem.Mapping) {
+	if m.State != tandem.Ended {
+		w.byCustomer[m.CustomerID] = m
+		if m.RemoteID != "" {
+			w.byRemote[m.RemoteID] = m
+		}
+		return
+	}
+	w.ended[m.RemoteID] = m.ArchivedReason // rows come oldest end first, so the last one stays
+	if live := w.byCustomer[m.CustomerID]; live != nil && live.ID == m.ID {
+		delete(w.byCustomer, m.CustomerID)
+		delete(w.byRemote, m.RemoteID)
+	}
+}
+
+func (w *world) version(mappingID string) int64 {
+	for _, m := range w.byCustomer {
+		if m.ID == mappingID {
+			return m.Version
+		}
+	}
+	return 0
+}
+
+func (w *world) view(s tandem.RemoteState) tandem.View {
+	v := tandem.View{Tombstone: w.tombstones[s.RemoteID]}
+	if m := w.byRemote[s.RemoteID]; m != nil {
+		v.Linked = w.pair(m.CustomerID)
+	} else {
+		v.Ended = w.ended[s.RemoteID]
+	}
+	v.Named = w.pair(s.NamedCustomer(w.policy.Environment))
+	v.External = w.pair(w.byExternal[s.Fields.Reserved[tandem.KeyExternalID]])
+	return v
+}
+
+func (w *world) pair(customerID string) *tandem.Pair {
+	c := w.customers[customerID]
+	if c == nil {
+		return nil
+	}
+	return &tandem.Pair{Customer: *c, Mapping: w.byCustomer[customerID]}
+}
+
+// apply decides one state, collects the writes, and brings the world up to date for the next state.
+func (w *world) apply(b *batch, s tandem.RemoteState, work tandem.Work) tandem.Outcome {
+	d := tandem.Decide(s, w.view(s), w.policy)
+	out := tandem.Outcome{State: d.State, Reason: d.Reason, RemoteID: s.RemoteID, Poke: d.Poke, Fetch: d.Act == tandem.ActFetch}
+	if d.Mapping != nil {
+		out.CustomerID, out.MappingID = d.Mapping.CustomerID, d.Mapping.ID
+	}
+	if out.Fetch {
+		return out
+	}
+	if s.Deleted {
+		b.tombstones = append(b.tombstones, s)
+		w.tombstones[s.RemoteID] = true
+	}
+	if d.Customer != nil {
+		w.writeCustomer(b, d.Customer)
+	}
+	if d.Mapping != nil {
+		if d.Customer != nil {
+			d.Mapping.CustomerID = d.Customer.ID
+		}
+		b.putMapping(d.Mapping)
+		w.putMapping(d.Mapping)
+		out.CustomerID, out.MappingID = d.Mapping.CustomerID, d.Mapping.ID
+	}
+	for _, e := range d.Journal {
+		e.CustomerID, e.Work = out.CustomerID, work
+		b.note(e)
+	}
+	for _, row := range s.EventRows {
+		b.events = append(b.events, eventWrite{row, d.State, d.Reason})
+	}
+	return out
+}
+
+func (w *world) writeCustomer(b *batch, c *tandem.Customer) {
+	if before := w.customers[c.ID]; before != nil {
+		b.updateCustomer(*before, c)
+	} else {
+		b.insertCustomer(c)
+	}
+	w.putCustomer(*c)
+}
+
+// Triage decides a state on what can be seen without locks, for the webhook handler: most deliveries are echoes and
+// repetitions that change nothing, and what changes nothing needs no transaction. Any other answer is only a hint.
+func (s *Store) triage(ctx context.Context, tx *sqlx.Tx, state tandem.RemoteState) (tandem.Decision, error) {
+	w, err := s.load(ctx, tx, []tandem.RemoteState{state}, false)
+	if err != nil {
+		return tandem.Decision{}, err
+	}
+	return tandem.Decide(state, w.view(state), s.policy), nil
+}
