@@ -1,0 +1,51 @@
+// Package activities holds the three acts of a sync: create or change the customer (customer.go), call the provider
+// (provider.go), write the mapping (mapping.go).
+//
+// Every act may run twice: a worker can die after it took effect and before Temporal heard of it. So each either finds
+// its own traces (a change in the journal, a claim on the mapping, a state in the ledger) or repeats something that is
+// harmless to repeat (the same request under the same idempotency key). And every act answers from what is, not from
+// what it did: the second run must not say "nothing happened" because the first one did it.
+package activities
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// Store is what the acts need of the database; db.Store is one.
+type Store interface {
+	ApplyChange(ctx context.Context, ch tandem.Change, work tandem.Work) (tandem.Customer, error)
+	Plan(ctx context.Context, customerID, provider string) (tandem.Call, error)
+	ApplyRemote(ctx context.Context, states []tandem.RemoteState, work tandem.Work) ([]tandem.Outcome, error)
+	NoteAttempt(ctx context.Context, call tandem.Call, failure error, attempt int) error
+	Park(ctx context.Context, call tandem.Call, failure tandem.LastError, work tandem.Work) error
+	Waiting(ctx context.Context, provider, remoteID string) ([]tandem.LedgerRow, error)
+	EndEvents(ctx context.Context, rows []string, state tandem.EventState, reason string) error
+	Unfinished(ctx context.Context, provider, remoteID string) ([]string, error)
+}
+
+// Metrics counts what the acts do; app.Metrics is one.
+type Metrics interface {
+	ProviderCall(provider, operation string, class tandem.Class, took time.Duration)
+	Applied(direction tandem.Direction, state tandem.EventState)
+}
+
+// Activities is the receiver of all acts. Workflows name the methods of an empty one.
+type Activities struct {
+	Store     Store
+	Providers tandem.Providers
+	Starter   tandem.Starter
+	Metrics   Metrics
+	Logger    *slog.Logger
+}
+
+// work says on whose behalf the running activity writes.
+func work(ctx context.Context, cause tandem.Cause) tandem.Work {
+	w := activity.GetInfo(ctx).WorkflowExecution
+	return tandem.Work{Cause: cause, WorkflowID: w.ID, RunID: w.RunID}
+}

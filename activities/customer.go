@@ -1,0 +1,105 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// Changed is the answer of ChangeCustomer.
+type Changed struct {
+	Customer tandem.Customer `json:"customer"`
+}
+
+// ChangeCustomer writes a caller's change to the customer and reserves its mappings, in one transaction.
+func (a *Activities) ChangeCustomer(ctx context.Context, ch tandem.Change) (Changed, error) {
+	c, err := a.Store.ApplyChange(ctx, ch, work(ctx, tandem.Cause{Kind: tandem.ByAPI, ID: ch.ID}))
+	return Changed{c}, failed(ctx, err)
+}
+
+// EventsInput names the remote customer whose waiting events are to be applied.
+type EventsInput struct {
+	Provider string `json:"provider"`
+	RemoteID string `json:"remote_id"`
+}
+
+// Applied is what became of a batch of remote states.
+type Applied struct {
+	States []tandem.EventState `json:"states,omitempty"` // one per event, in their order
+	More   bool                `json:"more,omitempty"`   // the batch was full: there may be others
+	Fetch  *FetchInput         `json:"fetch,omitempty"`  // set when the order of some event is in doubt
+	Poke   []string            `json:"poke,omitempty"`   // customers with something left to do at the provider
+}
+
+// ApplyEvents takes all waiting events of one remote customer in, in their order. The workflow carries references
+// only; what the events say never leaves the database.
+func (a *Activities) ApplyEvents(ctx context.Context, in EventsInput) (Applied, error) {
+	provider, err := a.Providers.Get(in.Provider)
+	if err != nil {
+		return Applied{}, failed(ctx, err)
+	}
+	rows, err := a.Store.Waiting(ctx, in.Provider, in.RemoteID)
+	if err != nil {
+		return Applied{}, failed(ctx, err)
+	}
+	states, unreadable := read(provider, rows)
+	if err := a.Store.EndEvents(ctx, unreadable, tandem.EventParked, "unreadable"); err != nil {
+		return Applied{}, failed(ctx, err)
+	}
+	out := Applied{More: len(rows) == waitingAtOnce}
+	if len(states) > 0 {
+		cause := tandem.Cause{Kind: tandem.ByWebhook, ID: states[len(states)-1].EventID}
+		outcomes, err := a.Store.ApplyRemote(ctx, states, work(ctx, cause))
+		if err != nil {
+			return Applied{}, failed(ctx, err)
+		}
+		a.sum(&out, in, states, outcomes, cause)
+	}
+	out.Poke, err = a.Store.Unfinished(ctx, in.Provider, in.RemoteID)
+	return out, failed(ctx, err)
+}
+
+// waitingAtOnce is the largest batch Store.Waiting answers with.
+const waitingAtOnce = 100
+
+func read(provider tandem.Provider, rows []tandem.LedgerRow) (states []tandem.RemoteState, unreadable []string) {
+	for _, row := range rows {
+		e, err := provider.ParseEvent(row.Payload)
+		if err != nil || e.State == nil {
+			unreadable = append(unreadable, row.ID)
+			continue
+		}
+		e.State.EventRows = []string{row.ID}
+		states = append(states, *e.State)
+	}
+	return states, unreadable
+}
+
+// sum turns outcomes into what the workflow has to do next. The fetch settles every event that asked for one: it
+// begins after they were received, so it knows what they know.
+func (a *Activities) sum(out *Applied, in EventsInput, states []tandem.RemoteState, outcomes []tandem.Outcome, cause tandem.Cause) {
+	for i, o := range outcomes {
+		out.States = append(out.States, o.State)
+		if !o.Fetch {
+			a.Metrics.Applied(tandem.Inbound, o.State)
+			continue
+		}
+		if out.Fetch == nil {
+			out.Fetch = &FetchInput{Provider: in.Provider, RemoteID: in.RemoteID, Cause: cause}
+		}
+		out.Fetch.After = o.MappingVersion
+		out.Fetch.EventRows = append(out.Fetch.EventRows, states[i].EventRows...)
+	}
+}
+
+// PokeInput names a customer that has something left to do.
+type PokeInput struct {
+	CustomerID string       `json:"customer_id"`
+	Cause      tandem.Cause `json:"cause"`
+}
+
+// PokeOutbound has the customer's Outbound workflow look.
+func (a *Activities) PokeOutbound(ctx context.Context, in PokeInput) error {
+	_, err := a.Starter.Sync(ctx, in.CustomerID, in.Cause)
+	return failed(ctx, err)
+}

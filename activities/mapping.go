@@ -1,0 +1,102 @@
+package activities
+
+import (
+	"context"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// PlanInput names the customer and the provider to plan for.
+type PlanInput struct {
+	CustomerID string `json:"customer_id"`
+	Provider   string `json:"provider"`
+}
+
+// PlanCall finds what is to be done next at the provider and freezes it. A customer that does not exist, because the
+// change that was to create it was refused, has nothing to do.
+func (a *Activities) PlanCall(ctx context.Context, in PlanInput) (tandem.Call, error) {
+	call, err := a.Store.Plan(ctx, in.CustomerID, in.Provider)
+	if tandem.CodeOf(err) == tandem.CodeCustomerNotFound {
+		return tandem.Call{Provider: in.Provider, CustomerID: in.CustomerID}, nil
+	}
+	return call, failed(ctx, err)
+}
+
+// StateInput is a remote state to take in.
+type StateInput struct {
+	State tandem.RemoteState `json:"state"`
+	Cause tandem.Cause       `json:"cause"`
+}
+
+// RecordAnswer takes the provider's answer to a call in, as the remote state it is, and plans what comes next. When
+// the order of the answer is in doubt Fetch is set and nothing was written: the claim stays until a fetch settles it.
+func (a *Activities) RecordAnswer(ctx context.Context, in AnswerInput) (Recorded, error) {
+	outcomes, err := a.Store.ApplyRemote(ctx, []tandem.RemoteState{in.State}, work(ctx, in.Cause))
+	if err != nil {
+		return Recorded{}, failed(ctx, err)
+	}
+	if o := outcomes[0]; o.Fetch {
+		return Recorded{Fetch: &FetchInput{
+			Provider: in.State.Provider, RemoteID: in.State.RemoteID, After: o.MappingVersion, Key: in.State.Key, Cause: in.Cause,
+		}}, nil
+	}
+	a.Metrics.Applied(tandem.Outbound, outcomes[0].State)
+	next, err := a.PlanCall(ctx, PlanInput{in.Call.CustomerID, in.Call.Provider})
+	if err == nil && next.Action != tandem.ActNothing && next.Key == in.Call.Key {
+		// The answer did not end its own claim, so it cannot be about this customer: calling again would go in circles.
+		return Recorded{}, failed(ctx, &tandem.Error{
+			Class: tandem.Conflict, Code: outcomes[0].Reason, Message: "the provider's answer does not fit the mapping",
+		})
+	}
+	return Recorded{Outcome: outcomes[0].State, Next: next}, err
+}
+
+// AnswerInput is the provider's answer to a call.
+type AnswerInput struct {
+	Call  tandem.Call        `json:"call"`
+	State tandem.RemoteState `json:"state"`
+	Cause tandem.Cause       `json:"cause"`
+}
+
+// Recorded says what the answer led to.
+type Recorded struct {
+	Outcome tandem.EventState `json:"outcome,omitempty"`
+	Next    tandem.Call       `json:"next"`
+	Fetch   *FetchInput       `json:"fetch,omitempty"`
+}
+
+// ApplyFetched takes a fetched remote customer in, and settles the events that asked for it.
+func (a *Activities) ApplyFetched(ctx context.Context, in StateInput) (Applied, error) {
+	outcomes, err := a.Store.ApplyRemote(ctx, []tandem.RemoteState{in.State}, work(ctx, in.Cause))
+	if err != nil {
+		return Applied{}, failed(ctx, err)
+	}
+	out := Applied{}
+	a.sum(&out, EventsInput{in.State.Provider, in.State.RemoteID}, []tandem.RemoteState{in.State}, outcomes, in.Cause)
+	out.Poke, err = a.Store.Unfinished(ctx, in.State.Provider, in.State.RemoteID)
+	return out, failed(ctx, err)
+}
+
+// ParkInput is a call that no retry can help.
+type ParkInput struct {
+	Call    tandem.Call      `json:"call"`
+	Failure tandem.LastError `json:"failure"`
+	Cause   tandem.Cause     `json:"cause"`
+}
+
+// ParkCall shows the failure on the mapping and in the journal.
+func (a *Activities) ParkCall(ctx context.Context, in ParkInput) error {
+	return failed(ctx, a.Store.Park(ctx, in.Call, in.Failure, work(ctx, in.Cause)))
+}
+
+// EndInput gives ledger rows an end.
+type EndInput struct {
+	Rows   []string          `json:"rows"`
+	State  tandem.EventState `json:"state"`
+	Reason string            `json:"reason"`
+}
+
+// EndEvents ends events that can't be applied, visibly.
+func (a *Activities) EndEvents(ctx context.Context, in EndInput) error {
+	return failed(ctx, a.Store.EndEvents(ctx, in.Rows, in.State, in.Reason))
+}

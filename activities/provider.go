@@ -1,0 +1,107 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// KeyLife is how long a claim may be sent under its idempotency key. Stripe remembers keys for at least 24 hours
+// (docs: idempotent requests) and then makes the call anew; the hour is for clocks that disagree.
+const KeyLife = 23 * time.Hour
+
+// CallProvider makes the call as it was frozen. Any failure that can be retried is retried with the same key and body,
+// and shown on the mapping meanwhile. Past the life of its key a call is not made again: it could be a second one.
+func (a *Activities) CallProvider(ctx context.Context, call tandem.Call) (tandem.RemoteState, error) {
+	begun := time.Now()
+	state, err := a.call(ctx, call)
+	a.Metrics.ProviderCall(call.Provider, string(call.Action), classOf(err), time.Since(begun))
+	if err != nil {
+		a.noteAttempt(ctx, call, err)
+		return tandem.RemoteState{}, failed(ctx, err)
+	}
+	state.Provider, state.Key, state.After = call.Provider, call.Key, call.MappingVersion
+	return state, nil
+}
+
+func (a *Activities) call(ctx context.Context, call tandem.Call) (tandem.RemoteState, error) {
+	provider, err := a.Providers.Get(call.Provider)
+	if err != nil {
+		return tandem.RemoteState{}, err
+	}
+	if age := time.Since(call.FrozenAt); age > KeyLife {
+		return tandem.RemoteState{}, &tandem.Error{
+			Class: tandem.Ambiguous, Code: tandem.CodeKeyExpired,
+			Message: fmt.Sprintf("the call was decided on %s ago and may have happened; its idempotency key is not safe any more", age.Round(time.Hour)),
+		}
+	}
+	switch call.Action {
+	case tandem.ActCreate:
+		return provider.Create(ctx, call.Key, call.Body)
+	case tandem.ActUpdate:
+		state, err := provider.Update(ctx, call.RemoteID, call.Key, call.Body)
+		if tandem.ClassOf(err) == tandem.Gone {
+			return proveGone(ctx, provider, call, err)
+		}
+		return state, err
+	}
+	return tandem.RemoteState{}, tandem.Errorf(tandem.Bug, tandem.CodeInternal, "unknown action %q", call.Action)
+}
+
+// proveGone asks again before a remote customer is taken for deleted: the provider answers the same "no such customer"
+// with a key of another account, where it proves nothing.
+func proveGone(ctx context.Context, provider tandem.Provider, call tandem.Call, gone error) (tandem.RemoteState, error) {
+	state, err := provider.Fetch(ctx, call.RemoteID)
+	switch {
+	case err == nil && state.Deleted:
+		return state, nil
+	case err == nil:
+		return state, &tandem.Error{Class: tandem.Transient, Code: tandem.CodeRemoteGone, Message: "the provider says both gone and there", Err: gone}
+	case tandem.ClassOf(err) == tandem.Gone:
+		return state, gone
+	}
+	return state, err
+}
+
+func (a *Activities) noteAttempt(ctx context.Context, call tandem.Call, failure error) {
+	if !retryable(failure) {
+		return // the workflow parks it
+	}
+	attempt := int(activity.GetInfo(ctx).Attempt)
+	// The call's own deadline may be what failed; showing that takes a moment of its own.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := a.Store.NoteAttempt(ctx, call, failure, attempt); err != nil {
+		a.Logger.Warn("sync.attempt_not_shown", "customer_id", call.CustomerID, "provider", call.Provider, "class", classOf(err))
+	}
+}
+
+// FetchInput asks how a remote customer is now. After is the mapping's version before the fetch.
+type FetchInput struct {
+	Provider  string       `json:"provider"`
+	RemoteID  string       `json:"remote_id"`
+	After     int64        `json:"after,omitempty"`
+	Key       string       `json:"key,omitempty"`
+	EventRows []string     `json:"event_rows,omitempty"`
+	Cause     tandem.Cause `json:"cause"`
+}
+
+// FetchRemote reads the remote customer.
+func (a *Activities) FetchRemote(ctx context.Context, in FetchInput) (tandem.RemoteState, error) {
+	begun := time.Now()
+	provider, err := a.Providers.Get(in.Provider)
+	if err != nil {
+		return tandem.RemoteState{}, failed(ctx, err)
+	}
+	state, err := provider.Fetch(ctx, in.RemoteID)
+	a.Metrics.ProviderCall(in.Provider, "fetch", classOf(err), time.Since(begun))
+	if err != nil {
+		return tandem.RemoteState{}, failed(ctx, err)
+	}
+	state.Provider, state.After, state.Key, state.EventRows = in.Provider, in.After, in.Key, in.EventRows
+	return state, nil
+}

@@ -1,0 +1,153 @@
+// Package starter turns a wish into exactly one workflow run. Workflow ids come from the ids of what they are about,
+// so that any number of wishes about one customer meets in one workflow: a second start joins the open run.
+package starter
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/workflows"
+)
+
+// Starter implements tandem.Starter with a Temporal client.
+type Starter struct {
+	client    client.Client
+	providers []string
+}
+
+var _ tandem.Starter = (*Starter)(nil)
+
+// New makes a starter; providers are the enabled ones.
+func New(c client.Client, providers []string) *Starter {
+	return &Starter{client: c, providers: providers}
+}
+
+// options are the same for both directions. Reusing a closed workflow's id is allowed, since the next wish about the
+// same customer is a new run; an open one is used as it is.
+func options(id, summary string) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{
+		ID:                       id,
+		TaskQueue:                workflows.TaskQueue,
+		WorkflowIDReusePolicy:    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            summary,
+	}
+}
+
+// Change sends the change with Update-with-Start. The update's id is the change's, so that the same wish sent twice
+// into one run is one update; across runs the journal knows it.
+func (s *Starter) Change(ctx context.Context, ch tandem.Change) (tandem.Customer, error) {
+	id := workflows.OutboundID(ch.CustomerID)
+	var out tandem.Customer
+	err := s.retryLostRace(ctx, func() error {
+		start := s.client.NewWithStartWorkflowOperation(options(id, "customer → "+strings.Join(s.providers, ", ")), workflows.Outbound,
+			workflows.OutboundInput{CustomerID: ch.CustomerID, Providers: s.providers})
+		handle, err := s.client.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
+			StartWorkflowOperation: start,
+			UpdateOptions: client.UpdateWorkflowOptions{
+				UpdateID: ch.ID, UpdateName: workflows.UpdateChange, Args: []any{ch},
+				WaitForStage: client.WorkflowUpdateStageCompleted,
+			},
+		})
+		if err != nil {
+			return err
+		}
+		return handle.Get(ctx, &out)
+	})
+	return out, translate(err)
+}
+
+// attempts bounds how often an update is sent again that met a run just as it closed. Each time needs another run to
+// close in the same few milliseconds.
+const attempts = 5
+
+func (s *Starter) retryLostRace(ctx context.Context, send func() error) error {
+	var err error
+	for range attempts {
+		if err = send(); !lostRace(err) || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// lostRace: the run closed before it took the update, so nothing has happened.
+func lostRace(err error) bool {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.Type() == "AcceptedUpdateCompletedWorkflow" {
+		return true
+	}
+	_, notFound := errors.AsType[*serviceerror.NotFound](err)
+	_, aborted := errors.AsType[*serviceerror.Aborted](err)
+	_, notReady := errors.AsType[*serviceerror.WorkflowNotReady](err)
+	return notFound || aborted || notReady
+}
+
+// Sync signals the customer's workflow, starting it if need be.
+func (s *Starter) Sync(ctx context.Context, customerID string, cause tandem.Cause) (tandem.Run, error) {
+	id := workflows.OutboundID(customerID)
+	run, err := s.client.SignalWithStartWorkflow(ctx, id, workflows.SignalSync, workflows.SyncSignal{Cause: cause},
+		options(id, "customer → "+strings.Join(s.providers, ", ")), workflows.Outbound,
+		workflows.OutboundInput{CustomerID: customerID, Providers: s.providers, Cause: cause})
+	return runOf(run), translate(err)
+}
+
+// Inbound signals the remote customer's workflow, starting it if need be.
+func (s *Starter) Inbound(ctx context.Context, provider, remoteID string, rows []string) (tandem.Run, error) {
+	id := workflows.InboundID(provider, remoteID)
+	run, err := s.client.SignalWithStartWorkflow(ctx, id, workflows.SignalEvents, workflows.EventsSignal{Rows: rows},
+		options(id, provider+" → customer"), workflows.Inbound, workflows.InboundInput{Provider: provider, RemoteID: remoteID})
+	return runOf(run), translate(err)
+}
+
+// Settle waits for the customer's workflow to end: it does when nothing is left to do.
+func (s *Starter) Settle(ctx context.Context, customerID string) error {
+	err := s.client.GetWorkflow(ctx, workflows.OutboundID(customerID), "").Get(ctx, nil)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*serviceerror.NotFound](err); ok {
+		return nil // it ended so long ago that Temporal has forgotten it
+	}
+	return translate(err)
+}
+
+func runOf(run client.WorkflowRun) tandem.Run {
+	if run == nil {
+		return tandem.Run{}
+	}
+	return tandem.Run{WorkflowID: run.GetID(), RunID: run.GetRunID()}
+}
+
+// translate reads what an activity of ours said through the workflow; anything else means that Temporal did not take
+// the wish, or did not answer in time.
+func translate(err error) error {
+	if err == nil {
+		return nil
+	}
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
+		var last tandem.LastError
+		if app.HasDetails() && app.Details(&last) == nil && last.Class != "" {
+			return &tandem.Error{Class: last.Class, Code: last.Code, Message: last.Message, Param: last.Param, Err: err}
+		}
+	}
+	return &tandem.Error{Class: tandem.Transient, Code: tandem.CodeUnavailable, Message: "the workflow service did not take the request", Err: err}
+}
+
+// CheckTimeout bounds a health check.
+const CheckTimeout = 2 * time.Second
+
+// Check reports whether Temporal answers.
+func (s *Starter) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, CheckTimeout)
+	defer cancel()
+	_, err := s.client.CheckHealth(ctx, &client.CheckHealthRequest{})
+	return err
+}

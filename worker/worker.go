@@ -1,0 +1,74 @@
+// Package worker runs the workflows and the acts: one worker for both directions and their database acts, and one per
+// provider for the calls to it, whose rate the Temporal server limits for all processes together.
+package worker
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/activities"
+	"github.com/tandem-sync/tandem/workflows"
+)
+
+// Options of the workers.
+type Options struct {
+	// RequestsPerSecond limits the calls to each provider, over all processes.
+	RequestsPerSecond float64
+	// StopTimeout is how long a stop waits for acts in progress.
+	StopTimeout time.Duration
+	// OnFatal is called when a worker cannot go on, as when its namespace has gone.
+	OnFatal func(error)
+}
+
+// Workers are started and stopped together.
+type Workers struct{ all []worker.Worker }
+
+// New makes the workers; Start runs them.
+func New(c client.Client, acts *activities.Activities, o Options) *Workers {
+	options := worker.Options{WorkerStopTimeout: o.StopTimeout, OnFatalError: o.OnFatal}
+	both := worker.New(c, workflows.TaskQueue, options)
+	RegisterWorkflows(both)
+	both.RegisterActivity(acts)
+	w := &Workers{all: []worker.Worker{both}}
+	options.DisableWorkflowWorker = true
+	options.TaskQueueActivitiesPerSecond = o.RequestsPerSecond
+	for _, provider := range acts.Providers.Names() {
+		lane := worker.New(c, tandem.TaskQueue(provider), options)
+		lane.RegisterActivity(acts.CallProvider)
+		lane.RegisterActivity(acts.FetchRemote)
+		w.all = append(w.all, lane)
+	}
+	return w
+}
+
+// RegisterWorkflows registers every workflow. They stay on the version of the code they were started with no longer
+// than a task: histories are replayed in tests instead of pinned.
+func RegisterWorkflows(r worker.WorkflowRegistry) {
+	r.RegisterWorkflowWithOptions(workflows.Outbound, workflow.RegisterOptions{Name: "Outbound"})
+	r.RegisterWorkflowWithOptions(workflows.Inbound, workflow.RegisterOptions{Name: "Inbound"})
+}
+
+// Start begins polling.
+func (w *Workers) Start() error {
+	for i, one := range w.all {
+		if err := one.Start(); err != nil {
+			for _, started := range w.all[:i] {
+				started.Stop()
+			}
+			return fmt.Errorf("start worker: %w", err)
+		}
+	}
+	return nil
+}
+
+// Stop stops polling and waits for the acts in progress, at most StopTimeout.
+func (w *Workers) Stop() {
+	for _, one := range w.all {
+		one.Stop()
+	}
+}

@@ -1,0 +1,26 @@
+// Package workflows holds the two directions of a sync, and nothing that does I/O.
+//
+//	Outbound  platform → provider     id outbound/<customer id>
+//
+//	 Update "change" ──► ChangeCustomer ──► answered: the caller has its customer
+//	 Signal "sync"   ──►       │
+//	                           ▼            one lane per provider, each on its own:
+//	                ┌──►   PlanCall  ── nothing left ──► lane rests; all rest ──► workflow ends
+//	                │          │ key and body frozen
+//	                │     CallProvider ── can be retried ──► again, same key and body, for as long as it takes
+//	                │          │      └── cannot ──► ParkCall ──► waits for "retry", "skip" or a change
+//	                │     RecordAnswer ── order in doubt ──► FetchRemote ──► RecordAnswer
+//	                └──────────┘
+//
+//	Inbound   provider → platform     id inbound/<provider>/<remote id>
+//
+//	 Signal "events" ──► ApplyEvents ── nothing waiting ──► workflow ends
+//	                           │   └── order in doubt ──► FetchRemote ──► ApplyFetched
+//	                           └── something left for the other side ──► PokeOutbound
+//
+// Both can be started as often as anybody likes: what they do follows from what the database says is left to do, so a
+// workflow too many ends at once and a signal too many changes nothing. Neither ever fails because of a provider.
+//
+// Changing this code: histories under testdata/histories are replayed by the tests. A change that breaks them needs
+// workflow.GetVersion.
+package workflows

@@ -1,0 +1,176 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/activities"
+)
+
+// lane is the way to one provider. Lanes run beside each other: one that waits for a person holds up no other.
+type lane struct {
+	customerID string
+	provider   string
+	cause      *tandem.Cause
+
+	due     bool   // somebody asked to look, since the last look
+	busy    bool   // the lane's coroutine runs
+	waiting bool   // it waits for a person
+	retry   bool   // a person said so
+	skip    bool   // a person said so
+	step    string // for people: what it is doing
+	failure *tandem.LastError
+}
+
+// LaneState is what people see of a lane.
+type LaneState struct {
+	Provider  string            `json:"provider"`
+	Step      string            `json:"step"`
+	LastError *tandem.LastError `json:"last_error,omitempty"`
+}
+
+// ask has the lane look whether something is left to do. Asked while it is busy, it looks again afterwards: a change
+// that arrives during a call is never swallowed.
+func (l *lane) ask(ctx workflow.Context) {
+	l.due = true
+	if l.busy {
+		return
+	}
+	l.busy = true
+	workflow.GoNamed(ctx, "lane "+l.provider, func(ctx workflow.Context) {
+		for l.due && !full(ctx) {
+			l.due = false
+			l.sync(ctx)
+		}
+		l.busy, l.step = false, "rests"
+	})
+}
+
+// resting lanes have nothing left to do.
+func (l *lane) resting() bool { return !l.busy && !l.due }
+
+// interruptible lanes are inside no act: the run can be cut here without repeating one.
+func (l *lane) interruptible() bool { return !l.busy || l.waiting }
+
+// nudge passes a person's word on to whatever waits.
+func (l *lane) nudge(word string) {
+	if !l.busy {
+		return
+	}
+	l.retry = l.retry || word == SignalRetry
+	l.skip = l.skip || word == SignalSkip
+}
+
+// sync plans, calls and records until nothing is left to do, or something stands in the way and a person lets it go.
+func (l *lane) sync(ctx workflow.Context) {
+	call, err := l.plan(ctx)
+	for err == nil && call.Action != tandem.ActNothing {
+		if full(ctx) {
+			l.due = true // the claim is stored; the next run goes on from it
+			return
+		}
+		call, err = l.act(ctx, call)
+	}
+	if err == nil {
+		l.failure = nil
+		return
+	}
+	l.park(ctx, call, err)
+	l.wait(ctx)
+}
+
+// act makes one call and returns the next, or the failed call and its error.
+func (l *lane) act(ctx workflow.Context, call tandem.Call) (tandem.Call, error) {
+	state, err := l.call(ctx, call)
+	if err != nil {
+		return call, err
+	}
+	for {
+		recorded, err := l.record(ctx, call, state)
+		if err != nil {
+			return call, err
+		}
+		if recorded.Fetch == nil {
+			return recorded.Next, nil
+		}
+		// Something else was recorded while the call was under way: which came first, only the provider can say.
+		if state, err = l.fetch(ctx, *recorded.Fetch); err != nil {
+			return call, err
+		}
+	}
+}
+
+func (l *lane) plan(ctx workflow.Context) (call tandem.Call, err error) {
+	l.step = "plans"
+	call = tandem.Call{Provider: l.provider, CustomerID: l.customerID}
+	err = workflow.ExecuteLocalActivity(forDatabaseAct(ctx, "plan for "+l.provider), acts.PlanCall,
+		activities.PlanInput{CustomerID: l.customerID, Provider: l.provider}).Get(ctx, &call)
+	return call, err
+}
+
+func (l *lane) record(ctx workflow.Context, call tandem.Call, state tandem.RemoteState) (out activities.Recorded, err error) {
+	l.step = "records"
+	err = workflow.ExecuteLocalActivity(forDatabaseAct(ctx, "record the answer of "+l.provider), acts.RecordAnswer,
+		activities.AnswerInput{Call: call, State: state, Cause: *l.cause}).Get(ctx, &out)
+	return out, err
+}
+
+// call makes the call. It is retried by Temporal; a person who says "retry" ends the present wait between attempts,
+// which for Temporal is the same request once more.
+func (l *lane) call(ctx workflow.Context, call tandem.Call) (state tandem.RemoteState, err error) {
+	l.step = "calls: " + string(call.Action)
+	err = l.untilDone(ctx, func(ctx workflow.Context) workflow.Future {
+		return workflow.ExecuteActivity(forProviderCall(ctx, l.provider, string(call.Action)+" in "+l.provider), acts.CallProvider, call)
+	}, &state)
+	return state, err
+}
+
+func (l *lane) fetch(ctx workflow.Context, in activities.FetchInput) (state tandem.RemoteState, err error) {
+	l.step = "fetches"
+	err = l.untilDone(ctx, func(ctx workflow.Context) workflow.Future {
+		return workflow.ExecuteActivity(forProviderCall(ctx, l.provider, "fetch from "+l.provider), acts.FetchRemote, in)
+	}, &state)
+	return state, err
+}
+
+func (l *lane) untilDone(ctx workflow.Context, start func(workflow.Context) workflow.Future, out any) error {
+	for {
+		l.retry = false
+		attempt, cancel := workflow.WithCancel(ctx)
+		future := start(attempt)
+		if err := workflow.Await(ctx, func() bool { return future.IsReady() || l.retry }); err != nil {
+			cancel()
+			return err
+		}
+		if future.IsReady() {
+			cancel()
+			return future.Get(ctx, out)
+		}
+		cancel()
+	}
+}
+
+// park shows on the mapping what stands in the way. If even that fails, the workflow itself is the place to look.
+func (l *lane) park(ctx workflow.Context, call tandem.Call, failure error) {
+	l.failure = activities.FailureOf(failure, workflow.Now(ctx))
+	logger := workflow.GetLogger(ctx)
+	logger.Warn("sync.parked", "customer_id", l.customerID, "provider", l.provider, "class", l.failure.Class, "code", l.failure.Code)
+	if call.Key == "" {
+		return
+	}
+	err := workflow.ExecuteLocalActivity(forDatabaseAct(ctx, "park: "+string(l.failure.Class)), acts.ParkCall,
+		activities.ParkInput{Call: call, Failure: *l.failure, Cause: *l.cause}).Get(ctx, nil)
+	if err != nil {
+		logger.Error("sync.parking_failed", "customer_id", l.customerID, "provider", l.provider, "class", activities.FailureOf(err, workflow.Now(ctx)).Class)
+	}
+}
+
+// wait is until a person or a change helps. "skip" lets the lane rest with its mapping parked.
+func (l *lane) wait(ctx workflow.Context) {
+	l.step, l.waiting, l.retry, l.skip = "waits for a person", true, false, false
+	defer func() { l.waiting = false }()
+	if workflow.Await(ctx, func() bool { return l.due || l.retry || l.skip }) != nil {
+		return // the workflow was cancelled
+	}
+	l.due = l.due || l.retry && !l.skip
+}

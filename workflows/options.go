@@ -1,0 +1,61 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// TaskQueue is where both directions run. Provider calls have queues of their own, tandem.TaskQueue.
+const TaskQueue = "tandem"
+
+// forever is a year: how long an act is tried while the database or a provider is away. Something has to be said,
+// because the SDK gives a local activity no more than one attempt's time otherwise.
+const forever = 365 * 24 * time.Hour
+
+// answering is for acts a caller waits for: better a clear error after this time, and the same request again, than an
+// answer nobody reads any more.
+const answering = 20 * time.Second
+
+// forDatabaseAct is for the short transactions around a provider call: tried for as long as it takes.
+func forDatabaseAct(ctx workflow.Context, summary string) workflow.Context {
+	return databaseAct(ctx, summary, forever)
+}
+
+// forAnsweredAct is for the transaction behind an Update.
+func forAnsweredAct(ctx workflow.Context, summary string) workflow.Context {
+	return databaseAct(ctx, summary, answering)
+}
+
+func databaseAct(ctx workflow.Context, summary string, total time.Duration) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout:    10 * time.Second,
+		ScheduleToCloseTimeout: total,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: 50 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second,
+		},
+		Summary: summary,
+	})
+}
+
+// forProviderCall is for everything that goes to a provider. The attempt's time is above the adapter's own deadline
+// (20 s), so that the adapter is the one to say what happened. How long to wait between attempts is decided where the
+// failure is known, in activities/errors.go; the policy here is what remains for time-outs.
+func forProviderCall(ctx workflow.Context, provider, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           tandem.TaskQueue(provider),
+		StartToCloseTimeout: 30 * time.Second,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 2 * time.Minute,
+		},
+		Summary:  summary,
+		Priority: temporal.Priority{PriorityKey: interactive},
+	})
+}
+
+// interactive work goes before bulk work on a provider's queue: a person waits for it. Lower is sooner; 3 is Temporal's
+// default.
+const interactive = 2

@@ -1,0 +1,182 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/activities"
+)
+
+// Names of the messages that the workflows take; people type some of them.
+const (
+	UpdateChange = "change" // Outbound: a caller's change
+	SignalSync   = "sync"   // Outbound: look whether something is left to do
+	SignalEvents = "events" // Inbound: events are waiting
+	SignalRetry  = "retry"  // either: do not wait any longer; optional argument: the provider
+	SignalSkip   = "skip"   // either: give up waiting; optional argument: the provider
+	QueryState   = "state"
+)
+
+// OutboundID is the id of the one Outbound workflow a customer can have at a time.
+func OutboundID(customerID string) string { return "outbound/" + customerID }
+
+// OutboundInput starts Outbound. Providers are the enabled ones; Due says that they are known to have work, as after
+// continue-as-new.
+type OutboundInput struct {
+	CustomerID string       `json:"customer_id"`
+	Providers  []string     `json:"providers"`
+	Due        bool         `json:"due,omitempty"`
+	Cause      tandem.Cause `json:"cause,omitzero"`
+}
+
+// SyncSignal is the argument of SignalSync.
+type SyncSignal struct {
+	Cause tandem.Cause `json:"cause"`
+}
+
+// acts names the activities; it is never called through.
+var acts *activities.Activities
+
+// Outbound brings one customer's changes to every provider.
+func Outbound(ctx workflow.Context, in OutboundInput) error {
+	o := &outbound{in: in, cause: in.Cause}
+	if err := o.setup(ctx); err != nil {
+		return err
+	}
+	return o.run(ctx)
+}
+
+type outbound struct {
+	in     OutboundInput
+	cause  tandem.Cause // of the latest wish: what is done now is done for its sake
+	lanes  []*lane
+	change workflow.Mutex
+	asked  bool // the lanes have been told to look
+}
+
+func (o *outbound) setup(ctx workflow.Context) error {
+	if o.in.CustomerID == "" || len(o.in.Providers) == 0 {
+		return temporal.NewNonRetryableApplicationError("customer id and providers are required", string(tandem.Bug), nil)
+	}
+	o.change = workflow.NewMutex(ctx)
+	for _, provider := range o.in.Providers {
+		o.lanes = append(o.lanes, &lane{customerID: o.in.CustomerID, provider: provider, cause: &o.cause})
+	}
+	if o.in.Due {
+		o.ask(ctx)
+	}
+	if err := workflow.SetQueryHandler(ctx, QueryState, o.state); err != nil {
+		return err
+	}
+	workflow.GoNamed(ctx, "signals", o.listen)
+	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateChange, o.apply, workflow.UpdateHandlerOptions{
+		Validator: o.validate, Description: "a caller's change to the customer",
+	})
+}
+
+// run ends when every wish has been answered and every lane rests.
+func (o *outbound) run(ctx workflow.Context) error {
+	for {
+		err := workflow.Await(ctx, func() bool {
+			return workflow.AllHandlersFinished(ctx) && (o.all((*lane).resting) || full(ctx) && o.all((*lane).interruptible))
+		})
+		switch {
+		case err != nil:
+			return err
+		case full(ctx):
+			next := o.in
+			next.Due, next.Cause = true, o.cause
+			return workflow.NewContinueAsNewError(ctx, Outbound, next)
+		case o.asked:
+			return nil
+		}
+		// No change was made in this run. Either nobody wished for one, or the wish was carried out by a worker that died
+		// before saying so: the customer is stored and only the database knows.
+		o.ask(ctx)
+	}
+}
+
+// full reports that the history has grown enough for a new run.
+func full(ctx workflow.Context) bool { return workflow.GetInfo(ctx).GetContinueAsNewSuggested() }
+
+func (o *outbound) all(is func(*lane) bool) bool {
+	for _, l := range o.lanes {
+		if !is(l) {
+			return false
+		}
+	}
+	return true
+}
+
+// ask has every lane look whether something is left to do.
+func (o *outbound) ask(ctx workflow.Context) {
+	o.asked = true
+	for _, l := range o.lanes {
+		l.ask(ctx)
+	}
+}
+
+func (o *outbound) validate(_ workflow.Context, ch tandem.Change) error {
+	if ch.CustomerID != o.in.CustomerID || ch.ID == "" {
+		return fmt.Errorf("a change for %q was sent to the workflow of %q", ch.CustomerID, o.in.CustomerID)
+	}
+	return nil
+}
+
+// apply makes a caller's change. Callers take turns, so that the versions they see rise one by one.
+func (o *outbound) apply(ctx workflow.Context, ch tandem.Change) (tandem.Customer, error) {
+	if err := o.change.Lock(ctx); err != nil {
+		return tandem.Customer{}, err
+	}
+	defer o.change.Unlock()
+	var out activities.Changed
+	err := workflow.ExecuteLocalActivity(forAnsweredAct(ctx, string(ch.Kind)+" the customer"), acts.ChangeCustomer, ch).Get(ctx, &out)
+	if err != nil {
+		return tandem.Customer{}, err
+	}
+	o.cause = tandem.Cause{Kind: tandem.ByAPI, ID: ch.ID}
+	o.ask(ctx)
+	return out.Customer, nil
+}
+
+// listen takes signals for as long as the workflow runs.
+func (o *outbound) listen(ctx workflow.Context) {
+	selector := workflow.NewSelector(ctx)
+	selector.AddReceive(workflow.GetSignalChannel(ctx, SignalSync), func(c workflow.ReceiveChannel, _ bool) {
+		var s SyncSignal
+		c.Receive(ctx, &s)
+		o.cause = s.Cause
+		o.ask(ctx)
+	})
+	for _, name := range []string{SignalRetry, SignalSkip} {
+		selector.AddReceive(workflow.GetSignalChannel(ctx, name), func(c workflow.ReceiveChannel, _ bool) {
+			var provider string
+			c.Receive(ctx, &provider)
+			for _, l := range o.lanes {
+				if provider == "" || provider == l.provider {
+					l.nudge(name)
+				}
+			}
+		})
+	}
+	for {
+		selector.Select(ctx)
+	}
+}
+
+// State is the answer to QueryState.
+type State struct {
+	Lanes []LaneState `json:"lanes,omitempty"`
+	Step  string      `json:"step,omitempty"`
+}
+
+func (o *outbound) state() (State, error) {
+	var s State
+	for _, l := range o.lanes {
+		s.Lanes = append(s.Lanes, LaneState{Provider: l.provider, Step: l.step, LastError: l.failure})
+	}
+	return s, nil
+}
