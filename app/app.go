@@ -1,0 +1,223 @@
+// Package app is the hallway: the only package that knows every room, and the only place where they are wired.
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/activities"
+	"github.com/tandem-sync/tandem/api"
+	"github.com/tandem-sync/tandem/db"
+	"github.com/tandem-sync/tandem/providers/stripe"
+	"github.com/tandem-sync/tandem/starter"
+	"github.com/tandem-sync/tandem/worker"
+)
+
+// Role is a part of the work. One process may do both.
+type Role int
+
+// Serve answers HTTP, Work runs workflows and acts.
+const (
+	Serve Role = 1 << iota
+	Work
+)
+
+// App is one running Tandem.
+type App struct {
+	cfg      Config
+	log      *slog.Logger
+	store    *db.Store
+	temporal client.Client
+	api      *api.Server
+	workers  *worker.Workers
+
+	public, admin *http.Server
+	publicURL     string
+	adminURL      string
+	fatal         chan error
+	working       bool
+}
+
+// Open connects to everything and binds the addresses, so that whatever cannot work is said before anything starts.
+func Open(ctx context.Context, cfg Config, role Role, logger *slog.Logger) (_ *App, err error) {
+	if err := cfg.Validate(NeedsAll); err != nil {
+		return nil, err
+	}
+	a := &App{cfg: cfg, log: logger, fatal: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	registry := prometheus.NewRegistry()
+	providers, policy, err := cfg.providers(logger)
+	if err != nil {
+		return nil, err
+	}
+	if a.store, err = cfg.OpenStore(ctx, policy, providers.Names()); err != nil {
+		return nil, err
+	}
+	if err := a.store.Migrated(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.dialTemporal(registry); err != nil {
+		return nil, err
+	}
+	start := starter.New(a.temporal, providers.Names())
+	if role&Work != 0 {
+		a.workers = worker.New(a.temporal, &activities.Activities{
+			Store: a.store, Providers: providers, Starter: start, Metrics: newMetrics(registry), Logger: logger,
+		}, worker.Options{RequestsPerSecond: cfg.StripeRPS, StopTimeout: cfg.StopTimeout, OnFatal: a.fail})
+	}
+	a.api = api.New(api.Deps{
+		Store: a.store, Starter: start, Providers: providers, APIKeys: cfg.keyHashes(), Logger: logger, Registry: registry,
+		Ready: func(ctx context.Context) error {
+			return errors.Join(named("postgres", a.store.Ping(ctx)), named("temporal", start.Check(ctx)))
+		},
+	})
+	return a, a.listen(ctx, role)
+}
+
+func named(check string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", check, err)
+	}
+	return nil
+}
+
+// providers is the list of connections: adding a provider is one folder and one line here.
+func (c Config) providers(logger *slog.Logger) (tandem.Providers, tandem.Policy, error) {
+	secrets := make([]string, len(c.StripeWebhookSecrets))
+	for i, s := range c.StripeWebhookSecrets {
+		secrets[i] = string(s)
+	}
+	s, err := stripe.New(stripe.Config{
+		APIKey: string(c.StripeAPIKey), WebhookSecrets: secrets, BaseURL: c.StripeAPIBase, Logger: logger,
+	})
+	if err != nil {
+		return nil, tandem.Policy{}, err
+	}
+	return tandem.Providers{s}, tandem.Policy{
+		Environment: c.Environment, Livemode: s.Livemode(),
+		OnRemoteDelete: tandem.DeletePolicy(c.OnRemoteDelete), ClockTolerance: c.ClockTolerance,
+	}, nil
+}
+
+// OpenStore connects to the database alone.
+func (c Config) OpenStore(ctx context.Context, policy tandem.Policy, providers []string) (*db.Store, error) {
+	return db.Open(ctx, db.Config{URL: string(c.DatabaseURL), MaxConns: c.MaxConns, Policy: policy, Providers: providers})
+}
+
+func (c Config) keyHashes() [][sha256.Size]byte {
+	var out [][sha256.Size]byte
+	for _, key := range c.APIKeys {
+		if h, err := parseKeyHash(key); err == nil { // Validate has refused the others
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+func (a *App) dialTemporal(registry *prometheus.Registry) error {
+	options := a.cfg.Temporal
+	options.Logger = log.NewStructuredLogger(a.log.With("component", "temporal"))
+	var err error
+	if options.MetricsHandler, err = temporalMetrics(registry, a.log); err != nil {
+		return err
+	}
+	if a.temporal, err = client.Dial(options); err != nil {
+		return fmt.Errorf("connect to Temporal at %s: %w", options.HostPort, err)
+	}
+	return nil
+}
+
+func (a *App) listen(ctx context.Context, role Role) error {
+	var err error
+	if role&Serve != 0 {
+		if a.public, a.publicURL, err = bind(ctx, "TANDEM_HTTP_ADDR", a.cfg.HTTPAddr, a.api.Handler(), a.fail); err != nil {
+			return err
+		}
+	}
+	a.admin, a.adminURL, err = bind(ctx, "TANDEM_ADMIN_ADDR", a.cfg.AdminAddr, a.api.AdminHandler(), a.fail)
+	return err
+}
+
+// bind listens and begins to serve. Port 0 is any free one.
+func bind(ctx context.Context, variable, addr string, handler http.Handler, fail func(error)) (*http.Server, string, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: cannot listen on %s: %w", variable, addr, err)
+	}
+	server := api.NewHTTPServer(addr, handler)
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			fail(err)
+		}
+	}()
+	return server, "http://" + listener.Addr().String(), nil
+}
+
+// URL is where the API answers; AdminURL is the private listener.
+func (a *App) URL() string { return a.publicURL }
+
+// AdminURL is where metrics and profiles are.
+func (a *App) AdminURL() string { return a.adminURL }
+
+func (a *App) fail(err error) {
+	select {
+	case a.fatal <- err:
+	default: // the first failure is the one that is reported
+	}
+}
+
+// Run works until ctx ends or something fails that cannot be mended from within.
+func (a *App) Run(ctx context.Context) error {
+	if a.workers != nil {
+		if err := a.workers.Start(); err != nil {
+			return err
+		}
+		a.working = true
+	}
+	a.log.Info("app.ready", "api", a.publicURL, "admin", a.adminURL, "environment", a.cfg.Environment, "stripe_api_key", a.cfg.StripeAPIKey)
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-a.fatal:
+		return err
+	}
+}
+
+// Close stops in the order that loses nothing: first no new requests, then the acts in progress, then the connections.
+func (a *App) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.StopTimeout+time.Second)
+	defer cancel()
+	var group errgroup.Group
+	for _, server := range []*http.Server{a.public, a.admin} {
+		if server != nil {
+			group.Go(func() error { return server.Shutdown(ctx) })
+		}
+	}
+	err := group.Wait()
+	if a.working {
+		a.workers.Stop()
+	}
+	if a.temporal != nil {
+		a.temporal.Close()
+	}
+	if a.store != nil {
+		err = errors.Join(err, a.store.Close())
+	}
+	return err
+}

@@ -1,0 +1,65 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/opentelemetry"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// Metrics counts what the acts do. Labels are bounded: never an id, never a message.
+type Metrics struct {
+	calls    *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	applied  *prometheus.CounterVec
+}
+
+func newMetrics(registry *prometheus.Registry) *Metrics {
+	m := &Metrics{
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tandem_provider_requests_total", Help: "Calls to a provider by outcome; class is empty on success.",
+		}, []string{"provider", "operation", "class"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tandem_provider_request_duration_seconds", Help: "Time of one call to a provider.",
+			Buckets: prometheus.ExponentialBuckets(0.005, 2, 13),
+		}, []string{"provider", "operation"}),
+		applied: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tandem_remote_states_total", Help: "Remote states taken in, by what became of them.",
+		}, []string{"direction", "state"}),
+	}
+	registry.MustRegister(m.calls, m.duration, m.applied,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// ProviderCall implements activities.Metrics.
+func (m *Metrics) ProviderCall(provider, operation string, class tandem.Class, took time.Duration) {
+	m.calls.WithLabelValues(provider, operation, string(class)).Inc()
+	m.duration.WithLabelValues(provider, operation).Observe(took.Seconds())
+}
+
+// Applied implements activities.Metrics.
+func (m *Metrics) Applied(direction tandem.Direction, state tandem.EventState) {
+	m.applied.WithLabelValues(string(direction), string(state)).Inc()
+}
+
+// temporalMetrics lets the Temporal SDK report into the same registry.
+func temporalMetrics(registry *prometheus.Registry, logger *slog.Logger) (client.MetricsHandler, error) {
+	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry), otelprometheus.WithoutScopeInfo())
+	if err != nil {
+		return nil, fmt.Errorf("Temporal metrics: %w", err)
+	}
+	meter := metric.NewMeterProvider(metric.WithReader(exporter)).Meter("temporal-sdk-go")
+	return opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{
+		Meter: meter, UseMonotonicCounters: true,
+		OnError: func(err error) { logger.Warn("metrics.failed", "error", err) },
+	}), nil
+}
