@@ -1,0 +1,19 @@
+package api
+
+import (
+	"crypto/rand"
+	"regexp"
+
+	"github.com/oklog/ulid/v2"
+)
+
+const customerPrefix = "cust_"
+
+// customerID is the form that the customers table demands too. An id of another form cannot exist, so it is answered
+// without asking the database.
+var customerID = regexp.MustCompile(`^cust_[0-9A-HJKMNP-TV-Z]{26}$`)
+
+// entropy makes ids that rise within a millisecond, for lists newest first, and that nobody can guess from another.
+var entropy = &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)}
+
+func newULID() string { return ulid.MustNew(ulid.Now(), entropy).String() }

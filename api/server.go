@@ -1,0 +1,112 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// store is what the routes read, and the two things they write themselves.
+type store interface {
+	customerReader
+	// Reserve binds an Idempotency-Key to a customer id; whoever comes first decides the id. Errors:
+	// CodeIdempotencyReused when the key came with another body before.
+	Reserve(ctx context.Context, keyHash, bodyHash, customerID string) (tandem.Reservation, error)
+	// Ingest writes the event into the ledger, or counts one more delivery of it.
+	Ingest(ctx context.Context, provider string, e tandem.Event) (tandem.Ingested, error)
+}
+
+type customerReader interface {
+	Customer(ctx context.Context, id string) (tandem.Customer, error)
+	CustomerByExternalID(ctx context.Context, externalID string) (tandem.Customer, error)
+	Customers(ctx context.Context, q tandem.CustomerQuery) ([]tandem.Customer, error)
+	Mappings(ctx context.Context, customerIDs []string) ([]tandem.Mapping, error)
+}
+
+// Deps is what the API stands on. Store, Starter and Providers are required; APIKeys may be empty, and then no key is
+// accepted. Everything else has a default.
+type Deps struct {
+	Store     store
+	Starter   tandem.Starter
+	Providers tandem.Providers
+	APIKeys   [][sha256.Size]byte             // see HashKey
+	Ready     func(ctx context.Context) error // names the checks that failed; nil is always ready
+	Logger    *slog.Logger                    // default: nowhere
+	Registry  *prometheus.Registry            // default: one of its own
+	Now       func() time.Time                // the clock that webhook signatures are held against
+	NewID     func() string                   // customer ids
+}
+
+// Server answers HTTP. It is safe for concurrent use and holds no state but its metrics.
+type Server struct {
+	store     store
+	starter   tandem.Starter
+	providers tandem.Providers
+	keys      [][sha256.Size]byte
+	ready     func(ctx context.Context) error
+	log       *slog.Logger
+	registry  *prometheus.Registry
+	metrics   *metrics
+	now       func() time.Time
+	newID     func() string
+	echo      *echo.Echo
+}
+
+// New builds the server and registers its metrics.
+func New(d Deps) *Server {
+	d = d.withDefaults()
+	s := &Server{
+		store: d.Store, starter: d.Starter, providers: d.Providers, keys: d.APIKeys, ready: d.Ready, log: d.Logger,
+		registry: d.Registry, metrics: newMetrics(d.Registry), now: d.Now, newID: d.NewID, echo: echo.New(),
+	}
+	s.echo.HTTPErrorHandler = s.fail
+	s.echo.Use(identify, secureHeaders, s.observe, s.recoverPanic, s.authenticate)
+	s.routes()
+	return s
+}
+
+func (d Deps) withDefaults() Deps {
+	if d.Ready == nil {
+		d.Ready = func(context.Context) error { return nil }
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	if d.Registry == nil {
+		d.Registry = prometheus.NewRegistry()
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.NewID == nil {
+		d.NewID = func() string { return customerPrefix + newULID() }
+	}
+	return d
+}
+
+// routes is the whole public surface. A test holds it equal to openapi.yaml.
+func (s *Server) routes() {
+	s.echo.GET("/livez", s.livez)
+	s.echo.GET("/readyz", s.readyz)
+	s.echo.GET("/openapi.yaml", openAPI)
+	s.echo.POST(pathWebhooks, s.receiveWebhook)
+	s.echo.POST("/v1/customers", s.createCustomer)
+	s.echo.GET("/v1/customers", s.listCustomers)
+	s.echo.GET("/v1/customers/:id", s.getCustomer)
+	s.echo.GET("/v1/customers/external/:external_id", s.getCustomerByExternalID)
+	s.echo.PATCH("/v1/customers/:id", s.updateCustomer)
+	s.echo.PUT("/v1/customers/:id", s.updateCustomer)
+}
+
+// pathWebhooks is the one route under /v1 that takes a signature instead of a key.
+const pathWebhooks = "/v1/webhooks/:provider"
+
+// Handler serves the public routes.
+func (s *Server) Handler() http.Handler { return s.echo }

@@ -1,0 +1,106 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/tandem-sync/tandem"
+)
+
+const (
+	ingestTimeout  = 5 * time.Second // providers give up on a delivery after 10 to 20 seconds
+	inboundTimeout = 2 * time.Second
+
+	providerUnknown = "unknown" // metric label: what stands in the URL is anybody's text
+	resultAccepted  = "accepted"
+)
+
+// receipt is what became of a delivery. Event is empty as long as the signature is not proved.
+type receipt struct {
+	event    tandem.Event
+	ingested tandem.Ingested
+}
+
+type webhookAnswer struct {
+	State tandem.EventState `json:"state"`
+}
+
+// receiveWebhook takes one delivery. Any answer but 200 makes the provider send it again, which is always safe: the
+// ledger knows what it has seen.
+func (s *Server) receiveWebhook(c echo.Context) error {
+	start := time.Now()
+	name := c.Param("provider")
+	provider, err := s.providers.Get(name)
+	if err != nil {
+		s.metrics.webhook(providerUnknown, "", tandem.CodeProviderUnknown)
+		return &tandem.Error{Class: tandem.Invalid, Code: tandem.CodeProviderUnknown, Message: "no provider has this name here"}
+	}
+	r, err := s.take(c, provider)
+	s.metrics.webhook(provider.Name(), r.event.Type, r.result(err))
+	s.metrics.webhookAck.WithLabelValues(provider.Name()).Observe(time.Since(start).Seconds())
+	s.logReceipt(c, provider.Name(), r, err)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, webhookAnswer{State: r.ingested.State})
+}
+
+// result is a code of errors.go, "accepted" for an event that is to be processed, or the state it has reached already.
+func (r receipt) result(err error) string {
+	switch {
+	case err != nil:
+		return classify(err).Code
+	case r.ingested.Open:
+		return resultAccepted
+	}
+	return string(r.ingested.State)
+}
+
+// take verifies the raw body before anything looks into it, writes it into the ledger and hands it over.
+func (s *Server) take(c echo.Context, p tandem.Provider) (receipt, error) {
+	var r receipt
+	body, err := readBody(c, maxWebhookBody)
+	if err != nil {
+		return r, err
+	}
+	if r.event, err = p.VerifyWebhook(c.Request().Header, body, s.now()); err != nil {
+		r.event = tandem.Event{}
+		return r, err
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), ingestTimeout)
+	defer cancel()
+	if r.ingested, err = s.store.Ingest(ctx, p.Name(), r.event); err != nil {
+		return r, err
+	}
+	return r, s.handOver(c.Request().Context(), p.Name(), r)
+}
+
+// handOver has the event processed. The ledger row alone would be enough for a 200 if something drained the ledger;
+// nothing does yet, so an event that no workflow could be started for is refused and comes back: the provider's
+// retries are the drain.
+func (s *Server) handOver(ctx context.Context, provider string, r receipt) error {
+	if !r.ingested.Open || r.event.State == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, inboundTimeout)
+	defer cancel()
+	if _, err := s.starter.Inbound(ctx, provider, r.event.ObjectID, []string{r.ingested.Row}); err != nil {
+		return &tandem.Error{Class: tandem.Transient, Code: tandem.CodeUnavailable, Message: "start inbound", Err: err}
+	}
+	return nil
+}
+
+// logReceipt names the event by its ids; the payload is the customer's own business.
+func (s *Server) logReceipt(c echo.Context, provider string, r receipt, err error) {
+	level := slog.LevelInfo
+	if err != nil {
+		level = slog.LevelWarn
+	}
+	s.log.LogAttrs(c.Request().Context(), level, "webhook.received",
+		slog.String("provider", provider), slog.String("result", r.result(err)), slog.String("event_id", r.event.ID),
+		slog.String("type", r.event.Type), slog.String("remote_id", r.event.ObjectID), slog.String("request_id", requestID(c)))
+}
