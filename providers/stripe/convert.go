@@ -1,0 +1,186 @@
+package stripe
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// The synced fields by the names that RemoteState.Absent uses.
+const (
+	fieldName     = "name"
+	fieldEmail    = "email"
+	fieldPhone    = "phone"
+	fieldAddress  = "address"
+	fieldMetadata = "metadata"
+)
+
+// object is a JSON object, opened one level deep. It tells a member that is null from one that is missing, and a
+// member of an unexpected shape spoils only itself.
+type object map[string]json.RawMessage
+
+func readObject(raw []byte) (object, bool) {
+	var o object
+	if err := json.Unmarshal(raw, &o); err != nil || o == nil {
+		return nil, false
+	}
+	return o, true
+}
+
+// text returns a member that is a string, "" otherwise.
+func (o object) text(name string) string {
+	s, _ := o.field(name)
+	return s
+}
+
+// field returns a string member; null is the empty string. False: missing, or no string.
+func (o object) field(name string) (string, bool) {
+	var s *string
+	raw, ok := o[name]
+	if !ok || json.Unmarshal(raw, &s) != nil {
+		return "", false
+	}
+	if s == nil {
+		return "", true
+	}
+	return *s, true
+}
+
+func (o object) flag(name string, otherwise bool) bool {
+	var b *bool
+	if json.Unmarshal(o[name], &b) != nil || b == nil {
+		return otherwise
+	}
+	return *b
+}
+
+// maxUnix is the end of the year 9999, the last that RFC 3339 and Postgres can both write.
+const maxUnix = 253402300799
+
+// time returns a member in unix seconds or RFC 3339 (API v2), the zero time otherwise.
+func (o object) time(name string) time.Time {
+	var seconds float64
+	if json.Unmarshal(o[name], &seconds) == nil {
+		if seconds >= 1 && seconds <= maxUnix {
+			return time.Unix(int64(seconds), 0).UTC()
+		}
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339, o.text(name))
+	if err != nil || t.Unix() < 1 || t.Unix() > maxUnix {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// stateOf makes a remote state of the answer to a call.
+func (p *Provider) stateOf(c *call, obj object, id string) tandem.RemoteState {
+	s := p.snapshot(obj, id)
+	s.Source = tandem.FromResponse
+	switch c.op {
+	case opFetch:
+		s.Source = tandem.FromFetch
+	case opList:
+		s.Source = tandem.FromList
+	}
+	s.SeenFrom, s.SeenTo = c.seen(time.Now())
+	s.Deleted = obj.flag("deleted", false)
+	s.Key = c.key
+	s.Replayed = c.header.Get("Idempotent-Replayed") == "true"
+	s.RequestID = c.requestID()
+	return s
+}
+
+// clockTolerance allows for Stripe's machines not agreeing on the second.
+const clockTolerance = time.Second
+
+// seen says when an answer was true, on Stripe's clock: at the Date of the answer at the latest, and not earlier than
+// the call took. Both are whole seconds, as is everything Stripe says about time.
+func (c *call) seen(now time.Time) (from, to time.Time) {
+	to, err := http.ParseTime(c.header.Get("Date"))
+	if err != nil {
+		to = now
+	}
+	to = to.UTC().Truncate(time.Second)
+	took := time.Duration(math.Ceil(c.took.Seconds())) * time.Second
+	return to.Add(-took - clockTolerance), to
+}
+
+// snapshot reads what every way of seeing a customer has in common.
+func (p *Provider) snapshot(obj object, id string) tandem.RemoteState {
+	s := tandem.RemoteState{
+		Provider: p.name, RemoteID: id,
+		Created: obj.time("created"), Livemode: obj.flag("livemode", p.livemode),
+	}
+	known := func(name string, ok bool) {
+		if !ok {
+			s.Absent = append(s.Absent, name)
+		}
+	}
+	var ok bool
+	s.Fields.Name, ok = obj.field(fieldName)
+	known(fieldName, ok)
+	s.Fields.Email, ok = obj.field(fieldEmail)
+	known(fieldEmail, ok)
+	s.Fields.Phone, ok = obj.field(fieldPhone)
+	known(fieldPhone, ok)
+	s.Fields.Address, ok = obj.address()
+	known(fieldAddress, ok)
+	s.Fields.Metadata, s.Fields.Reserved, ok = obj.metadata()
+	known(fieldMetadata, ok)
+	return s
+}
+
+func (o object) address() (tandem.Address, bool) {
+	raw, ok := o[fieldAddress]
+	if !ok {
+		return tandem.Address{}, false
+	}
+	var a *struct {
+		Line1, Line2, City, State, Country *string
+		PostalCode                         *string `json:"postal_code"`
+	}
+	if json.Unmarshal(raw, &a) != nil {
+		return tandem.Address{}, false
+	}
+	if a == nil {
+		return tandem.Address{}, true
+	}
+	return tandem.Address{
+		Line1: value(a.Line1), Line2: value(a.Line2), City: value(a.City),
+		State: value(a.State), PostalCode: value(a.PostalCode), Country: value(a.Country),
+	}, true
+}
+
+func value(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// metadata splits what is the user's from what is ours. Reserved is never nil when the payload carries metadata: no
+// mark of ours is a statement too.
+func (o object) metadata() (user, reserved map[string]string, ok bool) {
+	raw, ok := o[fieldMetadata]
+	var all map[string]*string
+	if !ok || json.Unmarshal(raw, &all) != nil {
+		return nil, nil, false
+	}
+	user, reserved = map[string]string{}, map[string]string{}
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		switch v := value(all[key]); {
+		case v == "": // as good as not there
+		case tandem.IsReserved(key):
+			reserved[key] = v
+		default:
+			user[key] = v
+		}
+	}
+	return user, reserved, true
+}
