@@ -1,0 +1,56 @@
+# Everything a contributor needs is one of these words; `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+export CGO_ENABLED ?= 1
+
+BIN := bin
+LINT := $(BIN)/lint
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  %-18s %s\n", $$1, $$2}'
+
+.PHONY: dev
+dev: postgres ## the whole stack, until Ctrl-C; data stays in .tandem/
+	go run ./cmd/tandem-dev
+
+.PHONY: demo
+demo: postgres ## the main job on real input, then a table of what happened
+	go run ./cmd/tandem-dev demo
+
+.PHONY: test
+test: postgres ## all tests, on a real Postgres and a real Temporal
+	go test -race -shuffle=on -timeout=15m ./...
+
+.PHONY: check
+check: $(LINT) ## formatting, vet, linters, determinism of workflows, tidy modules
+	@test -z "$$(gofmt -l .)" || { echo "gofmt -w these:"; gofmt -l .; exit 1; }
+	go vet ./...
+	$(LINT)/golangci-lint run ./...
+	$(LINT)/workflowcheck ./workflows/...
+	go mod tidy -diff
+	go -C tools/lint mod tidy -diff
+	go -C tools/temporal mod tidy -diff
+	go mod verify
+
+.PHONY: build
+build: ## the tandem binary, static, in bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN)/tandem ./cmd/tandem
+
+.PHONY: record
+record: postgres ## record the histories that the replay tests hold new code against
+	TANDEM_RECORD_HISTORIES=1 go test -count=1 -run TestRecord ./workflows
+
+$(LINT): tools/lint/go.mod tools/lint/go.sum
+	@mkdir -p $(LINT)
+	go build -C tools/lint -o $(CURDIR)/$(LINT)/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint go.temporal.io/sdk/contrib/tools/workflowcheck
+	@touch $(LINT)
+
+# Postgres is the one thing that Go cannot bring along. On Debian and its relatives, as root, it is installed; anywhere
+# else tandem-dev says how.
+.PHONY: postgres
+postgres:
+	@if ! command -v postgres >/dev/null && ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && [ -z "$${DATABASE_URL:-}$${TANDEM_TEST_POSTGRES:-}" ] \
+	   && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "installing Postgres from this distribution …"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; fi
