@@ -1,0 +1,69 @@
+package stripetest
+
+import (
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Actors of an operation.
+const (
+	ActorAPI       = "api"       // a request with a key
+	ActorDashboard = "dashboard" // a person, through EditCustomer and friends or the control API
+)
+
+// Operation is one line of the log: one request answered or one edit made.
+// The log is append-only and in commit order: an entry gets its number under
+// the lock that guards the change it describes.
+type Operation struct {
+	Seq            int        `json:"seq"`
+	At             time.Time  `json:"at"` // by the stand-in's clock
+	Actor          string     `json:"actor"`
+	Method         string     `json:"method,omitempty"`
+	Path           string     `json:"path,omitempty"`
+	Op             string     `json:"op"` // create, update, delete, retrieve, list, search, …
+	CustomerID     string     `json:"customer_id,omitempty"`
+	IdempotencyKey string     `json:"idempotency_key,omitempty"`
+	RequestID      string     `json:"request_id,omitempty"`
+	Status         int        `json:"status"`           // as sent, or as it would have been; 0 if dropped before a status existed
+	Replayed       bool       `json:"replayed"`         // answered from the idempotency store
+	Applied        bool       `json:"applied"`          // a write that was committed, even if it changed nothing
+	Changed        []string   `json:"changed"`          // fields whose stored value differs now: name, metadata[plan]
+	Form           url.Values `json:"form,omitempty"`   // parameters as sent, from body and query
+	Fault          string     `json:"fault,omitempty"`  // kinds of the faults that struck, joined by +
+	EventIDs       []string   `json:"events,omitempty"` // events this operation caused
+}
+
+// Operations returns the log, oldest first; after a restart with a StateFile
+// it begins with the last 10,000 entries of before.
+func (s *Server) Operations() []Operation { return s.OperationsSince(0) }
+
+// OperationsSince returns the entries with a Seq above seq.
+func (s *Server) OperationsSince(seq int) []Operation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from := min(max(seq-s.opsGone, 0), len(s.ops))
+	out := make([]Operation, 0, len(s.ops)-from)
+	for _, op := range s.ops[from:] {
+		entry := *op
+		entry.Changed, entry.EventIDs = slices.Clone(op.Changed), slices.Clone(op.EventIDs)
+		out = append(out, entry)
+	}
+	return out
+}
+
+// record appends an entry; the lock is held.
+func (s *Server) record(op *Operation) {
+	op.Seq = s.opsGone + len(s.ops) + 1
+	op.At = s.now()
+	s.ops = append(s.ops, op)
+	s.changed()
+}
+
+// addFaultName notes a fault on an entry; the lock is held.
+func (op *Operation) addFaultName(kind FaultKind) {
+	if op.Fault != "" {
+		op.Fault += "+"
+	}
+	op.Fault += string(kind)
+}
