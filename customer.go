@@ -62,7 +62,7 @@ type Fields struct {
 	Phone    string            `json:"phone,omitempty"`
 	Address  Address           `json:"address,omitzero"`
 	Metadata map[string]string `json:"metadata,omitempty"`
-	Reserved map[string]string `json:"reserved,omitempty"`
+	Reserved map[string]string `json:"reserved,omitzero"`
 }
 
 // The metadata keys Tandem writes on the remote customer at create. They are how a remote customer is recognised as

@@ -243,17 +243,18 @@ func decideLinked(s RemoteState, c Customer, m Mapping, p Policy) Decision {
 	remote := s.Fields.fill(s.Absent, base)
 	ord := orderOf(s, m, p.ClockTolerance)
 	claimed := m.Claim != nil && s.Key == m.Claim.Key // our call in flight caused or followed this
+	answer := claimed && s.Source != FromEvent        // it ends the call
 
 	switch {
 	case s.Source == FromEvent && claimed && remote.Equal(base.With(m.Claim.Body)):
 		return echo(ReasonOwnWrite) // it overtook its own answer, which is about to be recorded
 	case s.Source == FromEvent && !claimed && ownAndDone(s, m, p):
 		return echo(ReasonOwnWrite) // the answer to that very write was recorded already: it said the same, or more
-	case ord == older && claimed && s.Source != FromEvent:
-		return finish(s, c, m, p) // the answer is old news, but the call is over
+	case ord == older && answer:
+		return finish(c, m, p) // the answer is old news, but the call is over
 	case ord == older:
 		return Decision{State: EventStale, Reason: ReasonOlder}
-	case remote.Equal(base) && !(claimed && s.Source != FromEvent):
+	case remote.Equal(base) && !answer:
 		return equal(s, m, ord)
 	case ord == newer:
 		return merged(s, c, m, ancestor(base, m.Claim, claimed, remote), ActMerge, p)
@@ -291,7 +292,7 @@ func equal(s RemoteState, m Mapping, ord order) Decision {
 }
 
 // finish ends the claim without touching the base, which is newer than the answer.
-func finish(s RemoteState, c Customer, m Mapping, p Policy) Decision {
+func finish(c Customer, m Mapping, p Policy) Decision {
 	m.Pushed, m.Claim, m.LastError = m.Claim.Version, nil, nil
 	action, _ := PlanNext(c, m, p)
 	m.State = stateFor(action != ActNothing, m.Conflicts)

@@ -52,10 +52,10 @@ func classOf(err error) tandem.Class {
 // failed together should not come back together. Local activities do not ask it: theirs is the retry policy.
 func backoff(class tandem.Class, attempt int) time.Duration {
 	first, longest := time.Second, 2*time.Minute
-	switch {
-	case class == tandem.RateLimited:
-		first, longest = time.Second, 30*time.Second
-	case class == tandem.Auth:
+	switch class {
+	case tandem.RateLimited:
+		longest = 30 * time.Second
+	case tandem.Auth:
 		first, longest = 5*time.Second, time.Minute
 	}
 	delay := longest

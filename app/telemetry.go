@@ -55,7 +55,7 @@ func (m *Metrics) Applied(direction tandem.Direction, state tandem.EventState) {
 func temporalMetrics(registry *prometheus.Registry, logger *slog.Logger) (client.MetricsHandler, error) {
 	exporter, err := otelprometheus.New(otelprometheus.WithRegisterer(registry), otelprometheus.WithoutScopeInfo())
 	if err != nil {
-		return nil, fmt.Errorf("Temporal metrics: %w", err)
+		return nil, fmt.Errorf("metrics of the Temporal SDK: %w", err)
 	}
 	meter := metric.NewMeterProvider(metric.WithReader(exporter)).Meter("temporal-sdk-go")
 	return opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{

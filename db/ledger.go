@@ -178,3 +178,15 @@ func (s *Store) Unfinished(ctx context.Context, provider, remoteID string) ([]st
 		  AND archived_at IS NULL AND state = 'pending'`, provider, remoteID)
 	return ids, translate(err)
 }
+
+// Backlog is how many events wait to be processed and how long the oldest has.
+func (s *Store) Backlog(ctx context.Context) (events int, oldest time.Duration, err error) {
+	var row struct {
+		Events int     `db:"events"`
+		Oldest float64 `db:"oldest"`
+	}
+	err = s.db.GetContext(ctx, &row, `
+		SELECT count(*) AS events, COALESCE(extract(epoch FROM now() - min(received_at)), 0) AS oldest
+		FROM provider_events WHERE state = 'received'`)
+	return row.Events, time.Duration(row.Oldest * float64(time.Second)), translate(err)
+}

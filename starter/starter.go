@@ -110,11 +110,9 @@ func (s *Starter) Inbound(ctx context.Context, provider, remoteID string, rows [
 // Settle waits for the customer's workflow to end: it does when nothing is left to do.
 func (s *Starter) Settle(ctx context.Context, customerID string) error {
 	err := s.client.GetWorkflow(ctx, workflows.OutboundID(customerID), "").Get(ctx, nil)
-	if ctx.Err() != nil {
-		return nil
-	}
-	if _, ok := errors.AsType[*serviceerror.NotFound](err); ok {
-		return nil // it ended so long ago that Temporal has forgotten it
+	_, forgotten := errors.AsType[*serviceerror.NotFound](err) // it ended that long ago
+	if forgotten || ctx.Err() != nil {
+		err = nil
 	}
 	return translate(err)
 }

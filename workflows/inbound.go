@@ -41,7 +41,8 @@ type inbound struct {
 func (i *inbound) run(ctx workflow.Context) error {
 	events := workflow.GetSignalChannel(ctx, SignalEvents)
 	for {
-		for events.ReceiveAsync(nil) { //nolint:revive // what was signalled is in the ledger; the signal only wakes
+		for events.ReceiveAsync(nil) {
+			continue // what was signalled is in the ledger; the signal only wakes
 		}
 		more, err := i.once(ctx)
 		if err != nil {

@@ -81,7 +81,7 @@ func start(ctx context.Context, f flags, home *home, logger *slog.Logger, progre
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	if err := s.startStripe(p, logger); err != nil {
+	if err := s.startStripe(f, p, logger); err != nil {
 		return nil, err
 	}
 	return s, s.startApp(ctx, p, logger)
@@ -124,7 +124,7 @@ func (s *stack) startTemporal(ctx context.Context, p ports, logger *slog.Logger,
 }
 
 // startStripe starts the stand-in unless the real Stripe is to be used.
-func (s *stack) startStripe(p ports, logger *slog.Logger) error {
+func (s *stack) startStripe(f flags, p ports, logger *slog.Logger) error {
 	if len(s.cfg.StripeWebhookSecrets) == 0 {
 		s.cfg.StripeWebhookSecrets = []app.Secret{devWebhookSecret}
 	}
@@ -132,9 +132,13 @@ func (s *stack) startStripe(p ports, logger *slog.Logger) error {
 		s.cfg.StripeAPIKey = cmp.Or(s.cfg.StripeAPIKey, devStripeKey)
 		return nil
 	}
+	stateFile := ""
+	if !f.ephemeral { // our mappings remember its customers, so it has to remember them too
+		stateFile = s.home.path("stripe.json")
+	}
 	var err error
 	s.stripe, err = stripetest.Start(stripetest.Options{
-		Addr: loopback(p.stripe), ControlAddr: loopback(p.stripeControl), Logger: logger,
+		Addr: loopback(p.stripe), ControlAddr: loopback(p.stripeControl), Logger: logger, StateFile: stateFile,
 		Settings: stripetest.Settings{WebhookTimeout: 10 * time.Second},
 	})
 	if err != nil {
@@ -173,7 +177,7 @@ func (s *stack) startApp(ctx context.Context, p ports, logger *slog.Logger) erro
 		for i, secret := range s.cfg.StripeWebhookSecrets {
 			secrets[i] = string(secret)
 		}
-		s.stripe.AddWebhookEndpoint(s.app.URL()+"/v1/webhooks/stripe", secrets...)
+		s.stripe.SetWebhook(s.app.URL()+"/v1/webhooks/stripe", secrets...)
 	}
 	s.at = s.addresses()
 	return nil
