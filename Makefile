@@ -12,15 +12,15 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{printf "  %-18s %s\n", $$1, $$2}'
 
 .PHONY: dev
-dev: postgres ## the whole stack, until Ctrl-C; data stays in .tandem/
+dev: prepare ## the whole stack, until Ctrl-C; data stays in .tandem/
 	go run ./cmd/tandem-dev
 
 .PHONY: demo
-demo: postgres ## the main job on real input, then a table of what happened
+demo: prepare ## the main job on real input, then a table of what happened
 	go run ./cmd/tandem-dev demo
 
 .PHONY: test
-test: postgres ## all tests, on a real Postgres and a real Temporal
+test: prepare ## all tests, on a real Postgres and a real Temporal
 	go test -race -shuffle=on -timeout=15m ./...
 
 .PHONY: check
@@ -39,13 +39,19 @@ build: ## the tandem binary, static, in bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN)/tandem ./cmd/tandem
 
 .PHONY: record
-record: postgres ## record the histories that the replay tests hold new code against
+record: prepare ## record the histories that the replay tests hold new code against
 	TANDEM_RECORD_HISTORIES=1 go test -count=1 -run TestRecord ./workflows
 
 $(LINT): tools/lint/go.mod tools/lint/go.sum
 	@mkdir -p $(LINT)
 	go build -C tools/lint -o $(CURDIR)/$(LINT)/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint go.temporal.io/sdk/contrib/tools/workflowcheck
 	@touch $(LINT)
+
+# What the stack needs is found or built before anything is timed: the first build of Temporal's command line takes some
+# minutes, more than a test may.
+.PHONY: prepare
+prepare: postgres
+	@go run ./cmd/tandem-dev prepare
 
 # Postgres is the one thing that Go cannot bring along. On Debian and its relatives, as root, it is installed; anywhere
 # else tandem-dev says how.

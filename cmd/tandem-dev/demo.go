@@ -43,7 +43,7 @@ func demo(ctx context.Context, f flags, bodies string, out io.Writer) (err error
 	defer func() { err = home.leave(err) }()
 	begun := time.Now()
 	fmt.Fprintln(out, "starting Postgres, Temporal, the Stripe stand-in and Tandem …")
-	s, err := start(ctx, f, home, slog.New(slog.NewJSONHandler(home.log, nil)), out)
+	s, err := start(ctx, f, home, slog.New(slog.NewJSONHandler(home.log, nil)))
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tandem-sync/tandem/devstack"
 )
 
 func main() {
@@ -51,8 +53,20 @@ STRIPE_API_BASE, there is no stand-in. All other variables of tandem work here t
 	p.BoolVar(&f.freePorts, "free-ports", false, "take any free ports instead of the usual ones")
 	cmd.Flags().StringVar(&f.readyFile, "ready-file", "", "write the addresses here, as JSON, once everything answers")
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "log to the data folder only")
-	cmd.AddCommand(demoCommand(&f))
+	cmd.AddCommand(demoCommand(&f), prepareCommand())
 	return cmd
+}
+
+// prepareCommand is for scripts that must not spend their time limit on a build.
+func prepareCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "prepare", Short: "Find or build what the stack needs, and start nothing", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			logger := slog.New(slog.NewTextHandler(cmd.OutOrStdout(), nil))
+			_, err := devstack.EnsureTemporal(cmd.Context(), devstack.BinaryOptions{Logger: logger})
+			return err
+		},
+	}
 }
 
 // serve runs the stack until it is told to stop.
@@ -67,7 +81,7 @@ func serve(ctx context.Context, f flags, out io.Writer) (err error) {
 	if f.quiet {
 		console = io.Discard
 	}
-	s, err := start(ctx, f, home, slog.New(slog.NewTextHandler(io.MultiWriter(home.log, console), &slog.HandlerOptions{Level: slog.LevelInfo})), out)
+	s, err := start(ctx, f, home, slog.New(slog.NewTextHandler(io.MultiWriter(home.log, console), &slog.HandlerOptions{Level: slog.LevelInfo})))
 	if err != nil {
 		return err
 	}

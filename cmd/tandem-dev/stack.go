@@ -61,7 +61,7 @@ type stack struct {
 }
 
 // start brings everything up, in parallel where it can be. What was started is stopped again if something fails.
-func start(ctx context.Context, f flags, home *home, logger *slog.Logger, progress io.Writer) (_ *stack, err error) {
+func start(ctx context.Context, f flags, home *home, logger *slog.Logger) (_ *stack, err error) {
 	s := &stack{home: home, ran: make(chan error, 1)}
 	defer func() {
 		if err != nil {
@@ -77,7 +77,7 @@ func start(ctx context.Context, f flags, home *home, logger *slog.Logger, progre
 	}
 	group, starting := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.startPostgres(starting, f, logger) })
-	group.Go(func() error { return s.startTemporal(starting, p, logger, progress) })
+	group.Go(func() error { return s.startTemporal(starting, p, logger) })
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
@@ -105,12 +105,9 @@ func (s *stack) startPostgres(ctx context.Context, f flags, logger *slog.Logger)
 	return nil
 }
 
-func (s *stack) startTemporal(ctx context.Context, p ports, logger *slog.Logger, progress io.Writer) error {
+func (s *stack) startTemporal(ctx context.Context, p ports, logger *slog.Logger) error {
 	if os.Getenv("TEMPORAL_ADDRESS") != "" {
 		return nil
-	}
-	if _, err := devstack.FindTemporal(ctx, devstack.BinaryOptions{}); errors.Is(err, devstack.ErrNoTemporal) {
-		fmt.Fprintln(progress, "building Temporal's command line once; this takes a few minutes …")
 	}
 	var err error
 	s.temporal, err = devstack.StartTemporal(ctx, devstack.TemporalOptions{
