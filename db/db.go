@@ -16,6 +16,7 @@ import (
 	"database/sql"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,11 +109,14 @@ func (s *Store) inTx(ctx context.Context, f func(tx *sqlx.Tx) error) error {
 // winner's row; a third loss means something else is wrong.
 const raceRetries = 3
 
-// inRace is inTx for transactions that insert rows others may insert at the same time.
-func (s *Store) inRace(ctx context.Context, f func(tx *sqlx.Tx) error) error {
+// inRace is inTx for transactions that insert rows others may insert at the same time. Which codes mean a lost race
+// depends on who asks: an external id that is taken is an answer to a caller who wished for it, but to a remote state it
+// only means that the customer with that id was not there yet when the transaction looked.
+func (s *Store) inRace(ctx context.Context, f func(tx *sqlx.Tx) error, alsoRaces ...string) error {
 	var err error
 	for range raceRetries {
-		if err = s.inTx(ctx, f); tandem.CodeOf(err) != codeRace {
+		err = s.inTx(ctx, f)
+		if code := tandem.CodeOf(err); err == nil || code != codeRace && !slices.Contains(alsoRaces, code) {
 			return err
 		}
 	}

@@ -37,7 +37,7 @@ func (s *Store) ApplyRemote(ctx context.Context, states []tandem.RemoteState, wo
 			out[i].MappingVersion = w.version(out[i].MappingID)
 		}
 		return nil
-	})
+	}, tandem.CodeExternalIDTaken)
 	return out, err
 }
 
