@@ -40,7 +40,7 @@ build: ## the tandem binary, static, in bin/
 
 .PHONY: record
 record: prepare ## record the histories that the replay tests hold new code against
-	TANDEM_RECORD_HISTORIES=1 go test -count=1 -run TestRecord ./workflows
+	TANDEM_RECORD_HISTORIES=1 go test -count=1 -run TestRecordHistories ./starter
 
 $(LINT): tools/lint/go.mod tools/lint/go.sum
 	@mkdir -p $(LINT)

@@ -43,6 +43,7 @@ const (
 	CodeEventInvalid      = "event_invalid"
 	CodeRemoteGone        = "remote_gone"
 	CodeKeyExpired        = "idempotency_key_expired"
+	CodeClaimEnded        = "claim_ended"
 	CodeUnavailable       = "unavailable"
 	CodeInternal          = "internal"
 )

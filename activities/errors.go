@@ -28,9 +28,11 @@ func failed(ctx context.Context, err error) error {
 	if last.RequestID != "" {
 		message += " (" + last.RequestID + ")"
 	}
-	options := temporal.ApplicationErrorOptions{NonRetryable: !retryable(err), Details: []any{last}}
+	options := temporal.ApplicationErrorOptions{NonRetryable: !retryable(err), Details: []any{*last}}
 	if retryable(err) {
-		options.NextRetryDelay = backoff(last.Class, int(info.Attempt))
+		if !info.IsLocalActivity { // the SDK would wait that long with a caller, and a workflow task, waiting too
+			options.NextRetryDelay = backoff(last.Class, int(info.Attempt))
+		}
 		options.Category = temporal.ApplicationErrorCategoryBenign // expected: waits for the provider, nobody is paged
 	}
 	return temporal.NewApplicationErrorWithOptions(message, string(last.Class), options)
@@ -49,7 +51,7 @@ func classOf(err error) tandem.Class {
 }
 
 // backoff doubles from its class's first delay to its longest, and takes a random half of that away: workers that
-// failed together should not come back together. Local activities do not ask it: theirs is the retry policy.
+// failed together should not come back together. Local activities go by their retry policy instead.
 func backoff(class tandem.Class, attempt int) time.Duration {
 	first, longest := time.Second, 2*time.Minute
 	switch class {

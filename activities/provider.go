@@ -21,8 +21,7 @@ func (a *Activities) CallProvider(ctx context.Context, call tandem.Call) (tandem
 	state, err := a.call(ctx, call)
 	a.Metrics.ProviderCall(call.Provider, string(call.Action), classOf(err), time.Since(begun))
 	if err != nil {
-		a.noteAttempt(ctx, call, err)
-		return tandem.RemoteState{}, failed(ctx, err)
+		return tandem.RemoteState{}, failed(ctx, a.noteAttempt(ctx, call, err))
 	}
 	state.Provider, state.Key, state.After = call.Provider, call.Key, call.MappingVersion
 	return state, nil
@@ -67,17 +66,23 @@ func proveGone(ctx context.Context, provider tandem.Provider, call tandem.Call, 
 	return state, err
 }
 
-func (a *Activities) noteAttempt(ctx context.Context, call tandem.Call, failure error) {
+// noteAttempt shows a failure that is going to be retried, and answers with it unless there is nothing to retry any more.
+func (a *Activities) noteAttempt(ctx context.Context, call tandem.Call, failure error) error {
 	if !retryable(failure) {
-		return // the workflow parks it
+		return failure // the workflow parks it
 	}
 	attempt := int(activity.GetInfo(ctx).Attempt)
 	// The call's own deadline may be what failed; showing that takes a moment of its own.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if err := a.Store.NoteAttempt(ctx, call, failure, attempt); err != nil {
+	err := a.Store.NoteAttempt(ctx, call, failure, attempt)
+	if tandem.CodeOf(err) == tandem.CodeClaimEnded {
+		return err
+	}
+	if err != nil {
 		a.Logger.Warn("sync.attempt_not_shown", "customer_id", call.CustomerID, "provider", call.Provider, "class", classOf(err))
 	}
+	return failure
 }
 
 // FetchInput asks how a remote customer is now. After is the mapping's version before the fetch.

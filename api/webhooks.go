@@ -13,7 +13,7 @@ import (
 
 const (
 	ingestTimeout  = 5 * time.Second // providers give up on a delivery after 10 to 20 seconds
-	inboundTimeout = 2 * time.Second
+	inboundTimeout = 5 * time.Second // the SDK gives one attempt half of it
 
 	providerUnknown = "unknown" // metric label: what stands in the URL is anybody's text
 	resultAccepted  = "accepted"

@@ -166,11 +166,12 @@ const mappingUnnest = `
 
 const insertMappings = `
 	INSERT INTO entity_integration_mappings (id, entity_id, provider_type, provider_entity_id, state, base, as_of_from,
-	                                         as_of, claim, epoch, pushed_version, conflicts, last_error, metadata, synced_at)
+	                                         as_of, claim, epoch, pushed_version, conflicts, last_error, metadata, synced_at,
+	                                         archived_reason, archived_at)
 	SELECT id, entity_id, provider, NULLIF(remote_id, ''), state, NULLIF(base, '')::jsonb,
 	       NULLIF(as_of_from, '')::timestamptz, NULLIF(as_of, '')::timestamptz, NULLIF(claim, '')::jsonb, epoch::integer,
 	       pushed::bigint, conflicts::jsonb, NULLIF(last_error, '')::jsonb, metadata::jsonb,
-	       CASE WHEN state = 'synced' THEN now() END` + mappingUnnest
+	       CASE WHEN state = 'synced' THEN now() END, NULLIF(reason, ''), CASE WHEN state = 'archived' THEN now() END` + mappingUnnest
 
 // The version guard is belt and braces: the caller holds the customer's row, so nobody else can have been here.
 const updateMappings = `

@@ -73,14 +73,22 @@ func settle(ctx context.Context, tx *sqlx.Tx, m *tandem.Mapping) error {
 }
 
 // NoteAttempt shows that a provider call failed and will be made again. It does not touch the mapping's version: the
-// story of attempts is not news about the customer.
+// story of attempts is not news about the customer. Code CodeClaimEnded: there is nothing to make again, because the
+// call was found to have happened (its event came, its answer did not) or the link has ended.
 func (s *Store) NoteAttempt(ctx context.Context, call tandem.Call, failure error, attempt int) error {
 	last := tandem.NewLastError(failure, time.Now().UTC(), attempt)
-	_, err := s.db.ExecContext(ctx, `
-		UPDATE entity_integration_mappings
-		SET state = 'retrying', last_error = $3, updated_at = now()
-		WHERE id = $1 AND claim ->> 'key' = $2 AND archived_at IS NULL AND state <> 'conflict'`,
+	var stands bool
+	err := s.db.GetContext(ctx, &stands, `
+		WITH noted AS (
+		  UPDATE entity_integration_mappings
+		  SET state = 'retrying', last_error = $3, updated_at = now()
+		  WHERE id = $1 AND claim ->> 'key' = $2 AND archived_at IS NULL AND state <> 'conflict')
+		SELECT EXISTS (SELECT 1 FROM entity_integration_mappings
+		               WHERE id = $1 AND claim ->> 'key' = $2 AND archived_at IS NULL)`,
 		call.MappingID, call.Key, jsonText(last, ""))
+	if err == nil && !stands {
+		return &tandem.Error{Class: tandem.Conflict, Code: tandem.CodeClaimEnded, Message: "the call was ended by something else", Err: failure}
+	}
 	return translate(err)
 }
 

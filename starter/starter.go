@@ -111,10 +111,16 @@ func (s *Starter) Inbound(ctx context.Context, provider, remoteID string, rows [
 func (s *Starter) Settle(ctx context.Context, customerID string) error {
 	err := s.client.GetWorkflow(ctx, workflows.OutboundID(customerID), "").Get(ctx, nil)
 	_, forgotten := errors.AsType[*serviceerror.NotFound](err) // it ended that long ago
-	if forgotten || ctx.Err() != nil {
+	if forgotten || over(ctx) {
 		err = nil
 	}
 	return translate(err)
+}
+
+// over reports that the caller's patience has ended. gRPC has its own timer for the deadline, which may fire first.
+func over(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 func runOf(run client.WorkflowRun) tandem.Run {

@@ -45,9 +45,11 @@ func (i *inbound) run(ctx workflow.Context) error {
 			continue // what was signalled is in the ledger; the signal only wakes
 		}
 		more, err := i.once(ctx)
-		if err != nil {
-			i.wait(ctx, err)
-			continue
+		if err != nil && ctx.Err() == nil {
+			more = i.wait(ctx, err)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err() // cancelled; the events stay in the ledger
 		}
 		if !more && events.Len() == 0 {
 			return nil
@@ -80,8 +82,7 @@ func (i *inbound) once(ctx workflow.Context) (more bool, err error) {
 // settle asks the provider how the customer is now, and takes that in.
 func (i *inbound) settle(ctx workflow.Context, in activities.FetchInput) (activities.Applied, error) {
 	i.step = "fetches"
-	var state tandem.RemoteState
-	err := workflow.ExecuteActivity(forProviderCall(ctx, i.in.Provider, "fetch from "+i.in.Provider), acts.FetchRemote, in).Get(ctx, &state)
+	state, err := i.fetch(ctx, in)
 	if failure := activities.FailureOf(err, workflow.Now(ctx)); failure != nil && failure.Class == tandem.Gone {
 		// The provider does not know the customer its own event is about: another account's key. A person has to look.
 		return activities.Applied{}, workflow.ExecuteLocalActivity(forDatabaseAct(ctx, "park events"), acts.EndEvents,
@@ -97,6 +98,22 @@ func (i *inbound) settle(ctx workflow.Context, in activities.FetchInput) (activi
 	return out, err
 }
 
+// fetch is retried by Temporal; a person who says "retry" ends the present wait between attempts.
+func (i *inbound) fetch(ctx workflow.Context, in activities.FetchInput) (state tandem.RemoteState, err error) {
+	for done := false; !done; {
+		attempt, cancel := workflow.WithCancel(ctx)
+		options := forProviderCall(attempt, i.in.Provider, "fetch from "+i.in.Provider)
+		selector := workflow.NewSelector(ctx)
+		selector.AddFuture(workflow.ExecuteActivity(options, acts.FetchRemote, in), func(f workflow.Future) {
+			done, err = true, f.Get(ctx, &state)
+		})
+		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalRetry), func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil) })
+		selector.Select(ctx)
+		cancel()
+	}
+	return state, err
+}
+
 func (i *inbound) poke(ctx workflow.Context, customers []string) error {
 	for _, id := range customers {
 		err := workflow.ExecuteLocalActivity(forDatabaseAct(ctx, "poke outbound"), acts.PokeOutbound,
@@ -108,14 +125,19 @@ func (i *inbound) poke(ctx workflow.Context, customers []string) error {
 	return nil
 }
 
-// wait is until a person, or another event, helps. The events stay in the ledger as received.
-func (i *inbound) wait(ctx workflow.Context, err error) {
+// wait is until a person, or another event, helps; false: a person gave up. The events stay in the ledger as received.
+func (i *inbound) wait(ctx workflow.Context, err error) (again bool) {
 	failure := activities.FailureOf(err, workflow.Now(ctx))
 	i.step = "waits for a person: " + string(failure.Class) + "/" + failure.Code
 	workflow.GetLogger(ctx).Error("inbound.waits", "provider", i.in.Provider, "remote_id", i.in.RemoteID, "class", failure.Class, "code", failure.Code)
 	selector := workflow.NewSelector(ctx)
+	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {}) // a selector does not see it by itself
 	for _, name := range []string{SignalEvents, SignalRetry, SignalSkip} {
-		selector.AddReceive(workflow.GetSignalChannel(ctx, name), func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil) })
+		selector.AddReceive(workflow.GetSignalChannel(ctx, name), func(c workflow.ReceiveChannel, _ bool) {
+			c.Receive(ctx, nil)
+			again = name != SignalSkip
+		})
 	}
 	selector.Select(ctx)
+	return again
 }

@@ -82,7 +82,10 @@ func (l *lane) sync(ctx workflow.Context) {
 // act makes one call and returns the next, or the failed call and its error.
 func (l *lane) act(ctx workflow.Context, call tandem.Call) (tandem.Call, error) {
 	state, err := l.call(ctx, call)
-	if err != nil {
+	if failure := activities.FailureOf(err, workflow.Now(ctx)); failure != nil {
+		if failure.Code == tandem.CodeClaimEnded {
+			return l.plan(ctx) // its event, or a deletion, was taken in while the call was being retried
+		}
 		return call, err
 	}
 	for {

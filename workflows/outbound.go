@@ -134,12 +134,19 @@ func (o *outbound) apply(ctx workflow.Context, ch tandem.Change) (tandem.Custome
 	defer o.change.Unlock()
 	var out activities.Changed
 	err := workflow.ExecuteLocalActivity(forAnsweredAct(ctx, string(ch.Kind)+" the customer"), acts.ChangeCustomer, ch).Get(ctx, &out)
-	if err != nil {
+	if refused(ctx, err) {
 		return tandem.Customer{}, err
 	}
 	o.cause = tandem.Cause{Kind: tandem.ByAPI, ID: ch.ID}
 	o.ask(ctx)
-	return out.Customer, nil
+	return out.Customer, err
+}
+
+// refused reports that the change was certainly not made. After any other failure the commit may have happened, and the
+// lanes have to look, or the customer would stay ahead of its providers until somebody touches it again.
+func refused(ctx workflow.Context, err error) bool {
+	failure := activities.FailureOf(err, workflow.Now(ctx))
+	return failure != nil && (failure.Class == tandem.Invalid || failure.Class == tandem.Conflict)
 }
 
 // listen takes signals for as long as the workflow runs.
