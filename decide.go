@@ -88,7 +88,7 @@ func Decide(s RemoteState, v View, p Policy) Decision {
 	case s.Deleted:
 		return decideDeleted(s, v, p)
 	case v.Tombstone:
-		return ignored(ReasonDeleted)
+		return decideTombstone(s, v, p)
 	case s.Account != "":
 		return ignored(ReasonOtherAccount)
 	case s.Livemode != p.Livemode:
@@ -124,6 +124,19 @@ func decideDeleted(s RemoteState, v View, p Policy) Decision {
 	return d
 }
 
+// decideTombstone keeps what is deleted deleted. The answer to our own create may come after the deletion of what it
+// made: then the claim is over, and so is the link that never was.
+func decideTombstone(s RemoteState, v View, p Policy) Decision {
+	if v.Named == nil || v.Named.Mapping == nil || v.Named.Mapping.Claim == nil || v.Named.Mapping.Claim.Key != s.Key || s.Key == "" {
+		return ignored(ReasonDeleted)
+	}
+	m := *v.Named.Mapping
+	if m.RemoteID == "" {
+		m.RemoteID, m.Base, m.AsOfFrom, m.AsOf = s.RemoteID, &s.Fields, s.SeenFrom, s.SeenTo
+	}
+	return decideDeleted(s, View{Linked: &Pair{Customer: v.Named.Customer, Mapping: &m}}, p)
+}
+
 // NamedCustomer is the customer of this installation that the state says it belongs to: by the key of our create,
 // which only we know, else by the reserved metadata. Empty when it names none.
 func (s RemoteState) NamedCustomer(environment string) string {
@@ -145,6 +158,8 @@ func decideUnlinked(s RemoteState, v View, p Policy) Decision {
 		return ignored(ReasonCustomerGone)
 	case s.NamedCustomer(p.Environment) != "":
 		return decideNamed(s, v.Named, p)
+	case s.Fields.Reserved[KeyEnvironment] == p.Environment:
+		return conflict(ReasonUnknownOurs) // ours once, and somebody took the id away
 	case v.External != nil && v.External.Mapping != nil && (v.External.Mapping.RemoteID != "" || v.External.Mapping.Claim != nil):
 		return conflict(ReasonExternalTaken)
 	case v.External != nil:
@@ -164,6 +179,9 @@ func decideNamed(s RemoteState, named *Pair, p Policy) Decision {
 		return ignored(ReasonUnlinked)
 	case named.Mapping.RemoteID != "":
 		return conflict(ReasonLinkedOther)
+	}
+	if s.Replayed && s.SeenFrom.After(s.Created) {
+		s.SeenFrom = s.Created // from the provider's memory: as old as the customer itself
 	}
 	// The create's own body is what both sides agreed on, whatever has been edited here since.
 	m := *named.Mapping
@@ -255,7 +273,7 @@ func decideLinked(s RemoteState, c Customer, m Mapping, p Policy) Decision {
 	case ord == older:
 		return Decision{State: EventStale, Reason: ReasonOlder}
 	case remote.Equal(base) && !answer:
-		return equal(s, m, ord)
+		return equal(s, m)
 	case ord == newer:
 		return merged(s, c, m, ancestor(base, m.Claim, claimed, remote), ActMerge, p)
 	}
@@ -280,12 +298,13 @@ func ownAndDone(s RemoteState, m Mapping, p Policy) bool {
 	return key.action == ActCreate || key.mappingID == m.ID && key.version <= m.Pushed
 }
 
-// equal: nothing new. If the look is later than the base, that the base was still true then is worth remembering:
-// without it, an event from in between that arrives late would look newer than it is.
-func equal(s RemoteState, m Mapping, ord order) Decision {
+// equal: nothing new. That the base was still true at the time of this look is worth remembering: without it, an event
+// from in between that arrives late would look newer than it is.
+func equal(s RemoteState, m Mapping) Decision {
 	d := echo(ReasonEqual)
-	if ord == newer && s.SeenTo.After(m.AsOf) {
-		m.AsOfFrom, m.AsOf = latest(s.SeenFrom, m.AsOfFrom), s.SeenTo
+	from, to := latest(s.SeenFrom, m.AsOfFrom), latest(s.SeenTo, m.AsOf)
+	if !from.Equal(m.AsOfFrom) || !to.Equal(m.AsOf) {
+		m.AsOfFrom, m.AsOf = from, to
 		d.Act, d.Mapping = ActAdvance, &m
 	}
 	return d
@@ -293,7 +312,7 @@ func equal(s RemoteState, m Mapping, ord order) Decision {
 
 // finish ends the claim without touching the base, which is newer than the answer.
 func finish(c Customer, m Mapping, p Policy) Decision {
-	m.Pushed, m.Claim, m.LastError = m.Claim.Version, nil, nil
+	m.Pushed, m.Epoch, m.Claim, m.LastError = m.Claim.Version, m.Epoch+1, nil, nil
 	action, _ := PlanNext(c, m, p)
 	m.State = stateFor(action != ActNothing, m.Conflicts)
 	return Decision{State: EventApplied, Act: ActMerge, Mapping: &m, Poke: action != ActNothing}

@@ -200,7 +200,7 @@ func merged(s RemoteState, c Customer, m Mapping, base Fields, act Act, p Policy
 	m.RemoteID, m.Base, m.Conflicts = s.RemoteID, &out.Base, out.Conflicts
 	m.AsOfFrom, m.AsOf = latest(s.SeenFrom, m.AsOfFrom), latest(s.SeenTo, m.AsOf)
 	if claim != nil && (s.Key == claim.Key || act == ActComplete) {
-		m.Pushed, m.Claim = claim.Version, nil
+		m.Pushed, m.Epoch, m.Claim = claim.Version, m.Epoch+1, nil
 	}
 	c = c.With(out.Local)
 	action, _ := PlanNext(c, m, p)
