@@ -149,8 +149,8 @@ func fromEcho(e *echo.HTTPError) *tandem.Error {
 // logFailure tells the cause, which holds no personal data; a Message may, because providers quote what they refuse.
 func (s *Server) logFailure(c echo.Context, p problem, err error) {
 	cause := err
-	if e, ok := errors.AsType[*tandem.Error](err); ok {
-		cause = e.Err
+	for e, ok := errors.AsType[*tandem.Error](cause); ok; e, ok = errors.AsType[*tandem.Error](cause) {
+		cause = e.Err // the innermost says why; messages stay out of the log, they may quote people
 	}
 	s.log.LogAttrs(c.Request().Context(), slog.LevelError, "http.failed",
 		slog.String("request_id", p.RequestID), slog.String("route", route(c)), slog.String("code", p.Code),

@@ -49,7 +49,12 @@ func (s *Starter) Change(ctx context.Context, ch tandem.Change) (tandem.Customer
 	var out tandem.Customer
 	err := s.retryLostRace(ctx, func() error {
 		start := s.client.NewWithStartWorkflowOperation(options(id, "customer → "+strings.Join(s.providers, ", ")), workflows.Outbound,
-			workflows.OutboundInput{CustomerID: ch.CustomerID, Providers: s.providers})
+			workflows.OutboundInput{
+				CustomerID: ch.CustomerID, Providers: s.providers,
+				// A worker that dies with the change made and not answered leaves the run without the update: then this is
+				// why the run does what it finds left to do.
+				Cause: tandem.Cause{Kind: tandem.ByAPI, ID: ch.ID},
+			})
 		handle, err := s.client.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
 			StartWorkflowOperation: start,
 			UpdateOptions: client.UpdateWorkflowOptions{

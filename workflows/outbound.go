@@ -58,6 +58,9 @@ type outbound struct {
 }
 
 func (o *outbound) setup(ctx workflow.Context) error {
+	if o.cause.Kind == "" {
+		o.cause.Kind = tandem.ByRetry // the journal wants a reason for what a run finds left to do
+	}
 	if o.in.CustomerID == "" || len(o.in.Providers) == 0 {
 		return temporal.NewNonRetryableApplicationError("customer id and providers are required", string(tandem.Bug), nil)
 	}
