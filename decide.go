@@ -2,6 +2,7 @@ package tandem
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -84,6 +85,12 @@ const (
 // Decide says what a remote state means, given what we know. It is the one place where order, echoes, claims and
 // links are judged, for events, answers, fetches and list pages alike.
 func Decide(s RemoteState, v View, p Policy) Decision {
+	if s.Replayed && s.SeenFrom.After(s.Created) {
+		s.SeenFrom = s.Created // from the provider's memory: it may be as old as the customer
+	}
+	if s.Source != FromEvent {
+		s.SeenTo = s.SeenTo.Add(p.ClockTolerance) // its Date may be another machine's than the one that dates events
+	}
 	switch {
 	case s.Deleted:
 		return decideDeleted(s, v, p)
@@ -180,9 +187,6 @@ func decideNamed(s RemoteState, named *Pair, p Policy) Decision {
 	case named.Mapping.RemoteID != "":
 		return conflict(ReasonLinkedOther)
 	}
-	if s.Replayed && s.SeenFrom.After(s.Created) {
-		s.SeenFrom = s.Created // from the provider's memory: as old as the customer itself
-	}
 	// The create's own body is what both sides agreed on, whatever has been edited here since.
 	m := *named.Mapping
 	base := Fields{}
@@ -236,17 +240,13 @@ const (
 	newer
 )
 
-func orderOf(s RemoteState, m Mapping, tolerance time.Duration) order {
-	if s.After != 0 && s.After == m.Version {
-		return newer // nothing was recorded since before the look began
-	}
-	if s.Source == FromEvent && m.AsOfFrom.Equal(m.AsOf) {
-		tolerance = 0 // two events: the same kind of clock
-	}
+func orderOf(s RemoteState, m Mapping) order {
 	switch {
+	case s.After != 0 && s.After == m.Version:
+		return newer // nothing was recorded since before the look began
 	case s.SeenTo.Before(m.AsOfFrom):
 		return older
-	case s.SeenFrom.After(m.AsOf.Add(tolerance)):
+	case s.SeenFrom.After(m.AsOf):
 		return newer
 	}
 	return overlapping
@@ -254,12 +254,9 @@ func orderOf(s RemoteState, m Mapping, tolerance time.Duration) order {
 
 // decideLinked judges a look at a remote customer we know.
 func decideLinked(s RemoteState, c Customer, m Mapping, p Policy) Decision {
-	if s.Replayed && s.SeenFrom.After(m.AsOf) {
-		s.SeenFrom = latest(s.Created, m.AsOf) // from the provider's memory: as old as the first attempt
-	}
 	base := *m.Base
-	remote := s.Fields.fill(s.Absent, base)
-	ord := orderOf(s, m, p.ClockTolerance)
+	remote := p.Merge.synced(s.Fields.fill(s.Absent, base), base)
+	ord := orderOf(s, m)
 	claimed := m.Claim != nil && s.Key == m.Claim.Key // our call in flight caused or followed this
 	answer := claimed && s.Source != FromEvent        // it ends the call
 
@@ -275,7 +272,11 @@ func decideLinked(s RemoteState, c Customer, m Mapping, p Policy) Decision {
 	case remote.Equal(base) && !answer:
 		return equal(s, m)
 	case ord == newer:
-		return merged(s, c, m, ancestor(base, m.Claim, claimed, remote), ActMerge, p)
+		d := merged(s, c, m, ancestor(base, m.Claim, claimed, remote), ActMerge, p)
+		if !answer && d.Customer == nil && d.Mapping.Base.Equal(base) && slices.Equal(d.Mapping.Conflicts, m.Conflicts) {
+			return equal(s, m) // the same conflict, still on hold: no news
+		}
+		return d
 	}
 	return Decision{State: EventReceived, Act: ActFetch, Mapping: &m}
 }
@@ -302,11 +303,8 @@ func ownAndDone(s RemoteState, m Mapping, p Policy) bool {
 // from in between that arrives late would look newer than it is.
 func equal(s RemoteState, m Mapping) Decision {
 	d := echo(ReasonEqual)
-	from, to := latest(s.SeenFrom, m.AsOfFrom), latest(s.SeenTo, m.AsOf)
-	if !from.Equal(m.AsOfFrom) || !to.Equal(m.AsOf) {
-		m.AsOfFrom, m.AsOf = from, to
-		d.Act, d.Mapping = ActAdvance, &m
-	}
+	m.AsOfFrom, m.AsOf = latest(s.SeenFrom, m.AsOfFrom), latest(s.SeenTo, m.AsOf)
+	d.Act, d.Mapping = ActAdvance, &m
 	return d
 }
 

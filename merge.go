@@ -62,6 +62,29 @@ func (p MergePolicy) forImport() MergePolicy {
 	return out
 }
 
+// synced returns a look in which the fields that are not synced show the base: whatever they are is no news.
+func (p MergePolicy) synced(remote, base Fields) Fields {
+	off := func(field, group string) bool { return p.of(field, group).Owner == NotSynced }
+	if off(FieldName, FieldName) {
+		remote.Name = base.Name
+	}
+	if off(FieldEmail, FieldEmail) {
+		remote.Email = base.Email
+	}
+	if off(FieldPhone, FieldPhone) {
+		remote.Phone = base.Phone
+	}
+	if off(FieldAddress, FieldAddress) {
+		remote.Address = base.Address
+	}
+	for _, k := range unionKeys(remote.Metadata, base.Metadata) {
+		if off(FieldMetadata+"."+k, FieldMetadata) {
+			remote.Metadata = withKeys(remote.Metadata, map[string]string{k: base.Metadata[k]})
+		}
+	}
+	return remote
+}
+
 // Merged is what a merge asks for: a patch for each side, the base to remember, and what only a person can decide.
 type Merged struct {
 	Local     Patch

@@ -30,7 +30,7 @@ func (s *Store) ApplyChange(ctx context.Context, ch tandem.Change, work tandem.W
 			out, err = s.update(ctx, tx, ch, work)
 		}
 		return err
-	})
+	}, tandem.CodeCustomerExists) // by the same change, made at the same time
 	return out, err
 }
 

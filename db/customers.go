@@ -36,6 +36,18 @@ func (s *Store) oneCustomer(ctx context.Context, q sqlx.QueryerContext, query st
 
 // Customers reads one page, newest first. A filter on the mapping looks at live mappings only.
 func (s *Store) Customers(ctx context.Context, q tandem.CustomerQuery) ([]tandem.Customer, error) {
+	args := []any{q.Email, q.ExternalID, string(q.Status), q.After, q.Limit}
+	linked := ""
+	if q.State != "" || q.ProviderEntityID != "" {
+		// Only in a query of its own can the planner begin with the mappings; behind an OR it has to try every customer.
+		linked = `
+		  AND c.id IN (
+		        SELECT m.entity_id FROM entity_integration_mappings m
+		        WHERE m.archived_at IS NULL
+		          AND ($6 = '' OR m.state = $6)
+		          AND ($7 = '' OR m.provider_entity_id = $7))`
+		args = append(args, string(q.State), q.ProviderEntityID)
+	}
 	var rows []customerRow
 	err := s.db.SelectContext(ctx, &rows, `
 		SELECT `+customerColumns+`
@@ -43,15 +55,9 @@ func (s *Store) Customers(ctx context.Context, q tandem.CustomerQuery) ([]tandem
 		WHERE ($1 = '' OR c.email = $1)
 		  AND ($2 = '' OR c.external_id = $2)
 		  AND ($3 = '' OR c.status = $3)
-		  AND ($4 = '' OR c.id < $4)
-		  AND (($5 = '' AND $6 = '') OR EXISTS (
-		        SELECT 1 FROM entity_integration_mappings m
-		        WHERE m.entity_id = c.id AND m.archived_at IS NULL
-		          AND ($5 = '' OR m.state = $5)
-		          AND ($6 = '' OR m.provider_entity_id = $6)))
+		  AND ($4 = '' OR c.id < $4)`+linked+`
 		ORDER BY c.id DESC
-		LIMIT $7`,
-		q.Email, q.ExternalID, string(q.Status), q.After, string(q.State), q.ProviderEntityID, q.Limit)
+		LIMIT $5`, args...)
 	if err != nil {
 		return nil, translate(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -53,7 +54,7 @@ func (s *Store) settleAtOnce(ctx context.Context, tx *sqlx.Tx, d *tandem.Decisio
 		return nil
 	case tandem.ActAdvance:
 		result, err := tx.ExecContext(ctx, `
-			UPDATE entity_integration_mappings SET as_of_from = $3, as_of = $4, updated_at = now()
+			UPDATE entity_integration_mappings SET as_of_from = $3, as_of = $4, version = version + 1, updated_at = now()
 			WHERE id = $1 AND version = $2 AND archived_at IS NULL AND as_of <= $4`,
 			d.Mapping.ID, d.Mapping.Version, d.Mapping.AsOfFrom, d.Mapping.AsOf)
 		if err != nil {
@@ -91,7 +92,7 @@ func insertEvent(ctx context.Context, tx *sqlx.Tx, provider string, e tandem.Eve
 // storableJSON is the body as jsonb can hold it. Postgres text knows no NUL and no lone surrogate; a body that has one
 // (nobody's name does) is stored with the replacement character in its place rather than refused for ever.
 func storableJSON(body []byte) string {
-	if utf8.Valid(body) && !bytes.Contains(body, []byte(`\u0000`)) && !hasSurrogate(body) {
+	if utf8.Valid(body) && !bytes.Contains(body, []byte(`\u0000`)) && !hasSurrogate(body) && !hugeNumber.Match(body) {
 		return string(body)
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
@@ -105,6 +106,10 @@ func storableJSON(body []byte) string {
 
 func withoutNUL(v any) any {
 	switch v := v.(type) {
+	case json.Number:
+		if hugeNumber.MatchString(v.String()) {
+			return v.String()
+		}
 	case string:
 		return strings.ReplaceAll(v, "\x00", "\uFFFD")
 	case []any:
@@ -120,6 +125,9 @@ func withoutNUL(v any) any {
 	}
 	return v
 }
+
+// hugeNumber is what Postgres's numeric may not hold; as text it keeps every digit.
+var hugeNumber = regexp.MustCompile(`[0-9][eE][+-]?[0-9]{4,}|[0-9]{1000,}`)
 
 func hasSurrogate(body []byte) bool {
 	return bytes.Contains(body, []byte(`\ud`)) || bytes.Contains(body, []byte(`\uD`))

@@ -57,11 +57,23 @@ func New(t testing.TB, policy tandem.Policy, providers ...string) *db.Store {
 func NewURL(t testing.TB) string {
 	t.Helper()
 	require.NoError(t, shared.start(), "Postgres for tests")
+	return newDatabase(t, shared.template)
+}
+
+// NewEmptyURL returns the URL of a fresh database without a schema, for tests of the migrations.
+func NewEmptyURL(t testing.TB) string {
+	t.Helper()
+	require.NoError(t, shared.start(), "Postgres for tests")
+	return newDatabase(t, "template0")
+}
+
+func newDatabase(t testing.TB, template string) string {
+	t.Helper()
 	name := "tandem_" + strings.ToLower(ulid.Make().String())
 	admin := shared.admin
 	// Copying needs the template to itself; creating is quick, so tests take turns.
 	shared.copying.Lock()
-	_, err := admin.ExecContext(t.Context(), `CREATE DATABASE `+name+` TEMPLATE `+shared.template)
+	_, err := admin.ExecContext(t.Context(), `CREATE DATABASE `+name+` TEMPLATE `+template)
 	shared.copying.Unlock()
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -32,6 +32,7 @@ CREATE TABLE customers (
 );
 -- An archived customer frees its external id.
 CREATE UNIQUE INDEX customers_external_id_active ON customers (external_id) WHERE status = 'active';
+CREATE INDEX customers_external_id ON customers (external_id, id) WHERE external_id IS NOT NULL; -- archived ones too
 CREATE INDEX customers_email ON customers (email, id);
 
 CREATE TABLE entity_integration_mappings (
