@@ -318,7 +318,7 @@ func TestSimulation(t *testing.T) {
 		"platform owns":          {owned(tandem.OwnedByPlatform, ""), simKinds, 0},
 		"deletions":              {simPolicy, mischief("delete"), 0},
 		"reserved metadata":      {simPolicy, mischief("reserved"), 0},
-		"BUG: off":               {owned(tandem.NotSynced, ""), simKinds, 0},
+		"off":                    {owned(tandem.NotSynced, ""), simKinds, 0},
 		"clocks disagree behind": {simPolicy, simKinds, time.Second},
 		"clocks disagree ahead":  {simPolicy, simKinds, -time.Second},
 	} {

@@ -82,6 +82,9 @@ func (a *Activities) sum(out *Applied, in EventsInput, states []tandem.RemoteSta
 		out.States = append(out.States, o.State)
 		if !o.Fetch {
 			a.Metrics.Applied(tandem.Inbound, o.State)
+			if o.State == tandem.EventConflict { // nobody is waiting for an answer, so somebody has to be told
+				a.Logger.Warn("inbound.conflict", "provider", in.Provider, "remote_id", in.RemoteID, "reason", o.Reason, "event_id", states[i].EventID)
+			}
 			continue
 		}
 		if out.Fetch == nil {

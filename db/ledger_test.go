@@ -181,7 +181,7 @@ func TestHostilePayloads(t *testing.T) {
 		{"a pair", `{"id":"x","name":"\ud83d\ude00"}`},
 		{"invalid UTF-8", "{\"id\":\"x\",\"name\":\"a\xffb\"}"},
 		{"a big number", `{"id":"x","n":123456789012345678901234567890.5}`},
-		{"BUG: a number beyond numeric", `{"id":"x","n":1e200000}`},
+		{"a number beyond numeric", `{"id":"x","n":1e200000}`},
 		{"duplicate keys", `{"id":"x","id":"y"}`},
 		{"deep", `{"id":"x","d":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`},
 	} {

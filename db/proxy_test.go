@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -122,7 +123,7 @@ func (p *proxy) forward(client, server net.Conn, mute *sync.Mutex) {
 			_ = client.Close()
 			mute.Lock() // the answer is not passed on
 		}
-		_, err := server.Write(append(header, body...))
+		_, err := server.Write(slices.Concat(header, body))
 		if what == unheard {
 			// Terminate is read after the statement is done, so the server has carried it out when it hangs up.
 			_, _ = server.Write([]byte{'X', 0, 0, 0, 4})

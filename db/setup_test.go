@@ -3,7 +3,6 @@ package db_test
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,9 +19,8 @@ func TestMain(m *testing.M) { dbtest.Main(m) }
 // bundle is a store on a database of its own, and the words tests use about it.
 type bundle struct {
 	*db.Store
-	t      testing.TB
-	ctx    context.Context
-	events atomic.Int64
+	t   testing.TB
+	ctx context.Context
 }
 
 func setup(t testing.TB, providers ...string) *bundle {

@@ -33,6 +33,14 @@ func FreePort() (int, error) {
 	return port, l.Close()
 }
 
+// CheckPort reports a taken port as a [PortTakenError]; 0 is always free.
+func CheckPort(name string, port int) error {
+	if port == 0 {
+		return nil
+	}
+	return checkPort(name, port)
+}
+
 // choosePort gives back the port asked for if it is free, or any free one for 0.
 func choosePort(name string, want int) (int, error) {
 	if want == 0 {

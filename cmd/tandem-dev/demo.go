@@ -181,7 +181,7 @@ func (d *demonstration) show(ctx context.Context) error {
 			counts[op.Op]++
 		}
 	}
-	fmt.Fprintf(d.out, "%d customers; calls to Stripe: %d creates, %d updates, %d reads\n", len(customers), counts["create"], counts["update"], counts["retrieve"])
+	fmt.Fprintf(d.out, "%d customers; calls to Stripe: create %d, update %d, read %d\n", len(customers), counts["create"], counts["update"], counts["retrieve"])
 	if different > 0 {
 		return fmt.Errorf("%d of %d customers differ", different, len(customers))
 	}

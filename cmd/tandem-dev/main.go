@@ -22,7 +22,12 @@ func main() {
 	// The second Ctrl-C ends the process at once: the first one has restored the default.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	if err := root().ExecuteContext(ctx); err != nil {
+	err := root().ExecuteContext(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "\ntandem-dev: stopped before it was up")
+		os.Exit(130)
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "\ntandem-dev:", err)
 		os.Exit(1)
 	}
@@ -60,7 +65,7 @@ STRIPE_API_BASE, there is no stand-in. All other variables of tandem work here t
 // prepareCommand is for scripts that must not spend their time limit on a build.
 func prepareCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "prepare", Short: "Find or build what the stack needs, and start nothing", Args: cobra.NoArgs,
+		Use: "prepare", Short: "Build Temporal's command line if there is none, and start nothing", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			logger := slog.New(slog.NewTextHandler(cmd.OutOrStdout(), nil))
 			_, err := devstack.EnsureTemporal(cmd.Context(), devstack.BinaryOptions{Logger: logger})
@@ -136,8 +141,11 @@ func (h *home) path(name string) string { return filepath.Join(h.dir, name) }
 // leave closes the log, and forgets an ephemeral folder unless something went wrong in it.
 func (h *home) leave(err error) error {
 	_ = h.log.Close() // nothing is written after this, and nobody could read an error about it
-	if h.temporary && err == nil {
+	switch {
+	case h.temporary && err == nil:
 		return os.RemoveAll(h.dir)
+	case h.temporary:
+		return fmt.Errorf("%w\n(left for you to look at: %s)", err, h.dir)
 	}
 	return err
 }

@@ -36,6 +36,39 @@ type ports struct{ api, admin, temporal, temporalUI, stripe, stripeControl int }
 
 var usual = ports{api: 8080, admin: 9090, temporal: 7233, temporalUI: 8233, stripe: 12121, stripeControl: 12122}
 
+// unless drops the ports of what is given from outside.
+func (p ports) unless(cfg app.Config) ports {
+	if os.Getenv("TANDEM_HTTP_ADDR") != "" {
+		p.api = 0
+	}
+	if os.Getenv("TANDEM_ADMIN_ADDR") != "" {
+		p.admin = 0
+	}
+	if os.Getenv("TEMPORAL_ADDRESS") != "" {
+		p.temporal, p.temporalUI = 0, 0
+	}
+	if cfg.StripeAPIKey != "" || cfg.StripeAPIBase != "" {
+		p.stripe, p.stripeControl = 0, 0
+	}
+	return p
+}
+
+// check looks before anything is started.
+func (p ports) check() error {
+	for _, one := range []struct {
+		name string
+		port int
+	}{
+		{"the API", p.api}, {"metrics", p.admin}, {"Temporal", p.temporal}, {"Temporal UI", p.temporalUI},
+		{"the Stripe stand-in", p.stripe}, {"the stand-in's control API", p.stripeControl},
+	} {
+		if err := devstack.CheckPort(one.name, one.port); err != nil {
+			return fmt.Errorf("%w (--free-ports takes any)", err)
+		}
+	}
+	return nil
+}
+
 // addresses is what the ready file says.
 type addresses struct {
 	API           string `json:"api"`
@@ -74,6 +107,9 @@ func start(ctx context.Context, f flags, home *home, logger *slog.Logger) (_ *st
 	p := usual
 	if f.freePorts {
 		p = ports{}
+	}
+	if err := p.unless(s.cfg).check(); err != nil {
+		return nil, err
 	}
 	group, starting := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.startPostgres(starting, f, logger) })
@@ -218,9 +254,20 @@ func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 // wait is until somebody says stop, or Tandem itself cannot go on.
 func (s *stack) wait(ctx context.Context) error {
+	var postgres, temporal <-chan struct{}
+	if s.postgres != nil {
+		postgres = s.postgres.Done()
+	}
+	if s.temporal != nil {
+		temporal = s.temporal.Done()
+	}
 	select {
 	case <-ctx.Done():
 		return nil
+	case <-postgres:
+		return fmt.Errorf("the database server has ended; its log is in %s", s.home.path("postgres"))
+	case <-temporal:
+		return fmt.Errorf("the Temporal server has ended; its log is %s", s.home.path("temporal.log"))
 	case err := <-s.ran:
 		s.ran <- nil
 		return err
@@ -270,14 +317,14 @@ func (s *stack) banner(out io.Writer, took time.Duration) {
 	line("API", s.at.API, "key "+s.keyHint()+", described at /openapi.yaml")
 	line("Temporal UI", s.at.TemporalUI, "both directions, live")
 	line("Stripe stand-in", s.at.Stripe, "any sk_test_… key")
-	line("its dashboard", s.at.StripeControl, "edit, delete, faults, clock, webhooks")
+	line("its control API", s.at.StripeControl, "edit as in the dashboard, faults, clock, webhooks")
 	line("metrics", s.at.Admin+"/metrics", "profiles at /debug/pprof/")
 	line("Temporal", s.at.Temporal, "")
 	line("Postgres", s.at.Database, "")
 	line("data, logs", s.home.dir, "")
 	fmt.Fprintf(out, `
 Try:
-  curl -s %s/v1/customers?wait=5s -H 'x-api-key: %s' \
+  curl -s '%s/v1/customers?wait=5s' -H 'x-api-key: %s' \
     -H 'content-type: application/json' -d '{"name":"Ada Lovelace","email":"ada@example.org"}'
 
 `, s.at.API, s.keyHint())

@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/tandem-sync/tandem"
 )
@@ -19,10 +20,8 @@ const (
 func (p *Provider) ParseEvent(body []byte) (tandem.Event, error) {
 	o, ok := readObject(body)
 	id := o.text("id")
-	if !ok || id == "" {
-		return tandem.Event{}, &tandem.Error{
-			Class: tandem.Invalid, Code: tandem.CodeEventInvalid, Message: "the body is no event with an id",
-		}
+	if !ok || !isID(id) {
+		return tandem.Event{}, notAnEvent("the body is no event with an id")
 	}
 	request := o.request()
 	e := tandem.Event{
@@ -34,11 +33,24 @@ func (p *Provider) ParseEvent(body []byte) (tandem.Event, error) {
 	if obj == nil { // thin: it names the object and leaves the reading of it to us
 		e.ObjectID = o.child("related_object").text("id")
 	}
+	if e.ObjectID != "" && !isID(e.ObjectID) || e.Type != "" && !isID(e.Type) {
+		return tandem.Event{}, notAnEvent("the event's type or object has no readable id")
+	}
 	if isCustomerEvent(e.Type) && obj.isCustomer() && e.ObjectID != "" {
 		e.State = p.eventState(e, o, obj)
 		e.State.RequestID = request.text("id")
 	}
 	return e, nil
+}
+
+func notAnEvent(message string) error {
+	return &tandem.Error{Class: tandem.Invalid, Code: tandem.CodeEventInvalid, Message: message}
+}
+
+// isID reports whether a text can be an id: Stripe says at most 255 characters. Ids become workflow ids and stand in
+// logs, so nothing that does not print gets in.
+func isID(s string) bool {
+	return s != "" && len(s) <= 255 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 func isCustomerEvent(eventType string) bool {

@@ -17,6 +17,9 @@ import (
 // day. stripe-go sets no bound.
 const maxAhead = 60 * time.Second
 
+// maxEventAhead is how far in the future an event may be dated: more than clocks disagree.
+const maxEventAhead = time.Hour
+
 // VerifyWebhook implements tandem.Provider. The signature is stripe-go's (webhook.ComputeSignature); the header is
 // read here, because stripe-go takes the time from the machine, accepts any future and knows only one secret. The
 // event's API version plays no part: it depends on how the endpoint was made, and ParseEvent reads them all.
@@ -35,7 +38,12 @@ func (p *Provider) VerifyWebhook(header http.Header, body []byte, now time.Time)
 	case age < -maxAhead:
 		return tandem.Event{}, badSignature("it was signed " + (-age).Truncate(time.Second).String() + " in the future: a clock is wrong")
 	}
-	return p.ParseEvent(body)
+	e, err := p.ParseEvent(body)
+	if err == nil && e.Created.After(now.Add(maxEventAhead)) {
+		// It would make every true event of the next days look old.
+		return tandem.Event{}, notAnEvent("the event is dated in the future")
+	}
+	return e, err
 }
 
 // badSignature never quotes the header: a valid signature in a log could be used again while it is fresh.
