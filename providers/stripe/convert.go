@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tandem-sync/tandem"
@@ -45,10 +46,7 @@ func (o object) field(name string) (string, bool) {
 	if !ok || json.Unmarshal(raw, &s) != nil {
 		return "", false
 	}
-	if s == nil {
-		return "", true
-	}
-	return *s, true
+	return value(s), true
 }
 
 func (o object) flag(name string, otherwise bool) bool {
@@ -157,11 +155,13 @@ func (o object) address() (tandem.Address, bool) {
 	}, true
 }
 
+// value is the text of a member. NUL, which JSON can write and Postgres cannot store, becomes the replacement character:
+// one strange name must not hold up everything it arrives with.
 func value(s *string) string {
 	if s == nil {
 		return ""
 	}
-	return *s
+	return strings.ReplaceAll(*s, "\x00", "\uFFFD")
 }
 
 // metadata splits what is the user's from what is ours. Reserved is never nil when the payload carries metadata: no
@@ -174,7 +174,9 @@ func (o object) metadata() (user, reserved map[string]string, ok bool) {
 	}
 	user, reserved = map[string]string{}, map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(all)) {
-		switch v := value(all[key]); {
+		v := value(all[key])
+		key = value(&key)
+		switch {
 		case v == "": // as good as not there
 		case tandem.IsReserved(key):
 			reserved[key] = v

@@ -42,3 +42,13 @@ func TestParseEvent_reads_a_field_of_the_wrong_kind_as_absent(t *testing.T) {
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"name", "phone", "address", "metadata"}, e.State.Absent)
 }
+
+func TestParseEvent_replaces_what_the_database_cannot_hold(t *testing.T) {
+	t.Parallel()
+	p := setup(t, answering(200, ""))
+	e, err := p.ParseEvent([]byte(`{"id":"evt_1","type":"customer.updated","created":1,"data":{"object":{"id":"cus_1","name":"a\u0000b","address":{"city":"c\u0000"},"metadata":{"k\u0000":"v\u0000"}}}}`))
+	require.NoError(t, err)
+	require.Equal(t, "a\uFFFDb", e.State.Fields.Name)
+	require.Equal(t, "c\uFFFD", e.State.Fields.Address.City)
+	require.Equal(t, map[string]string{"k\uFFFD": "v\uFFFD"}, e.State.Fields.Metadata)
+}
