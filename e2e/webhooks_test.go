@@ -55,6 +55,7 @@ func eventsDeliveredFourTimesCountOnce(t *testing.T, s *stack) {
 	ours, _ = s.agrees(t, ours.ID)
 	c, _ = s.agrees(t, c.ID)
 	require.Equal(t, marker+" edited there", c.Name)
+	s.stripe.waitIdle(t) // the edit made here reached Stripe after the first wait, and its event came four times too
 	for _, remoteID := range []string{ours.stripe().RemoteID, theirs.ID} {
 		events := s.ledger(t, remoteID)
 		require.Len(t, events, 2)
