@@ -1,7 +1,10 @@
 package tandem
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -187,4 +190,41 @@ func equalKeys(a, b map[string]string) bool {
 		}
 	}
 	return true
+}
+
+// Diff lists what is different in after, in a fixed order.
+func Diff(before, after Fields) []FieldChange {
+	var out []FieldChange
+	add := func(field, b, a string) {
+		if b != a {
+			out = append(out, FieldChange{Field: field, Before: b, After: a})
+		}
+	}
+	add(FieldName, before.Name, after.Name)
+	add(FieldEmail, before.Email, after.Email)
+	add(FieldPhone, before.Phone, after.Phone)
+	add(FieldAddress, text(before.Address), text(after.Address))
+	for _, k := range unionKeys(before.Metadata, after.Metadata) {
+		add(FieldMetadata+"."+k, before.Metadata[k], after.Metadata[k])
+	}
+	for _, k := range unionKeys(before.Reserved, after.Reserved) {
+		add(FieldMetadata+"."+k, before.Reserved[k], after.Reserved[k])
+	}
+	return out
+}
+
+func unionKeys(a, b map[string]string) []string {
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(a)), maps.Keys(b))
+	slices.SortFunc(keys, cmp.Compare)
+	return slices.Compact(keys)
+}
+
+// text shows a field's value to a person.
+func text(v any) string {
+	a, ok := v.(Address)
+	if !ok {
+		return fmt.Sprint(v)
+	}
+	parts := []string{a.Line1, a.Line2, a.City, a.State, a.PostalCode, a.Country}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ")
 }

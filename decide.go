@@ -12,7 +12,25 @@ type Policy struct {
 	Livemode       bool   // real money or test: events of the other kind are not ours
 	Merge          MergePolicy
 	OnRemoteDelete DeletePolicy
+	OnArchive      RemoteWish // what an archive does at the provider unless the caller says; empty is DeleteRemote
+	Brake          Brake
 	ClockTolerance time.Duration // how far the provider's own clocks may be apart
+}
+
+// Brake stops mass deletes: a delete at the provider is parked when the last hour has seen Count of them, or, from
+// brakeFloor on, that Share of all linked customers. Zero switches a limit off.
+type Brake struct {
+	Count int
+	Share float64
+}
+
+// brakeFloor keeps the share from braking small installations at their second delete.
+const brakeFloor = 20
+
+// Trips reports whether one more delete has to wait for a person.
+func (b Brake) Trips(lastHour, linked int) bool {
+	return b.Count > 0 && lastHour >= b.Count ||
+		b.Share > 0 && lastHour >= brakeFloor && float64(lastHour) >= b.Share*float64(linked)
 }
 
 // DeletePolicy says what becomes of the customer when the remote customer is deleted.
@@ -119,9 +137,15 @@ func decideDeleted(s RemoteState, v View, p Policy) Decision {
 		return Decision{State: EventIgnored, Reason: ReasonDeleted, Act: ActArchive}
 	}
 	c, m := v.Linked.Customer, *v.Linked.Mapping
+	ours := m.Claim != nil && m.Claim.Action == ActDelete
 	m.State, m.ArchivedReason, m.Claim, m.LastError = Ended, DeletedRemote, nil, nil
 	m.Metadata = stamp(m, s, c)
 	d := Decision{State: EventApplied, Act: ActArchive, Mapping: &m}
+	if ours {
+		m.ArchivedReason = DeletedLocal
+		d.note(s, c, Outbound, string(ActDelete), nil, "")
+		return d
+	}
 	d.note(s, c, Inbound, "unlink", nil, "deleted at the provider")
 	if p.OnRemoteDelete != OnlyUnlink && c.Status == Active {
 		c.Status = Archived
@@ -196,15 +220,38 @@ func decideNamed(s RemoteState, named *Pair, p Policy) Decision {
 	return merged(s, named.Customer, m, base, ActComplete, p)
 }
 
+// DecideLink judges a link by hand. The remote customer was fetched just now, and the store has checked that both sides
+// are free; the winner's values count where both have one.
+func DecideLink(s RemoteState, pair Pair, winner Winner, p Policy) Decision {
+	s.SeenTo = s.SeenTo.Add(p.ClockTolerance)
+	m := Mapping{CustomerID: pair.Customer.ID, Provider: s.Provider}
+	if pair.Mapping != nil {
+		m = *pair.Mapping
+		m.Claim = nil
+	}
+	m.Metadata = linkedBy(m, ByOperator)
+	return merged(s, pair.Customer, m, BaseForLink(pair.Customer.Fields(), s.Fields, winner), ActLink, p)
+}
+
 // link joins an existing customer and a remote customer that share an external id. There is no common ancestor.
 func link(s RemoteState, pair Pair, p Policy) Decision {
 	m := Mapping{CustomerID: pair.Customer.ID, Provider: s.Provider}
 	if pair.Mapping != nil {
 		m = *pair.Mapping
 	}
-	m.Metadata = map[string]string{MetaSyncDirection: ProviderToPlatform, MetaCreatedVia: via(s)}
+	m.Metadata = linkedBy(m, via(s))
 	base := BaseForLink(pair.Customer.Fields(), s.Fields, PlatformWins)
 	return merged(s, pair.Customer, m, base, ActLink, p)
+}
+
+// linkedBy keeps what people have written on a mapping that was reserved before.
+func linkedBy(m Mapping, how string) map[string]string {
+	meta := maps.Clone(m.Metadata)
+	if meta == nil {
+		meta = map[string]string{}
+	}
+	meta[MetaSyncDirection], meta[MetaCreatedVia] = ProviderToPlatform, how
+	return meta
 }
 
 // importNew makes the customer that the remote customer describes.
@@ -273,7 +320,7 @@ func decideLinked(s RemoteState, c Customer, m Mapping, p Policy) Decision {
 		return equal(s, m)
 	case ord == newer:
 		d := merged(s, c, m, ancestor(base, m.Claim, claimed, remote), ActMerge, p)
-		if !answer && d.Customer == nil && d.Mapping.Base.Equal(base) && slices.Equal(d.Mapping.Conflicts, m.Conflicts) {
+		if !answer && d.Customer == nil && d.Mapping.Base.Equal(base) && slices.EqualFunc(d.Mapping.Conflicts, m.Conflicts, FieldConflict.same) {
 			return equal(s, m) // the same conflict, still on hold: no news
 		}
 		return d

@@ -43,7 +43,14 @@ const (
 	CodeEventInvalid      = "event_invalid"
 	CodeRemoteGone        = "remote_gone"
 	CodeKeyExpired        = "idempotency_key_expired"
+	CodeSavedFailure      = "saved_500"         // the provider answers this key with a failure, from memory
+	CodeKeyReused         = "idempotency_error" // the provider knows this key with another body
 	CodeClaimEnded        = "claim_ended"
+	CodeNothingWaits      = "nothing_waits"
+	CodeRemoteNotFound    = "remote_not_found"
+	CodeCustomerLinked    = "customer_linked"
+	CodeRemoteLinked      = "remote_linked"
+	CodeDeleteBrake       = "delete_brake"
 	CodeUnavailable       = "unavailable"
 	CodeInternal          = "internal"
 )

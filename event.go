@@ -49,6 +49,17 @@ type LedgerRow struct {
 	ProcessedAt *time.Time
 }
 
+// EventQuery selects ledger rows, newest first. Empty values select everything.
+type EventQuery struct {
+	Provider string
+	EventID  string
+	ObjectID string
+	Type     string
+	State    EventState
+	After    string // the last row id of the page before
+	Limit    int    // 1 to 100
+}
+
 // Ingested says what the ledger made of a delivery. Open means that somebody still has to process the row: it is new,
 // or an earlier delivery was stored and never finished.
 type Ingested struct {

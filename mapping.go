@@ -1,6 +1,14 @@
 package tandem
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // MappingState says what a mapping waits for. The CHECK constraints of the mappings table hold the same list.
 type MappingState string
@@ -48,6 +56,7 @@ type Mapping struct {
 	Pushed    int64  // version of the customer whose claim was last finished
 	Conflicts []FieldConflict
 	LastError *LastError
+	OnArchive RemoteWish        // what becomes of the remote customer once the customer is archived
 	Metadata  map[string]string // for people: see the Meta keys
 
 	SyncedAt       *time.Time
@@ -56,6 +65,17 @@ type Mapping struct {
 	UpdatedAt      time.Time
 	ArchivedAt     *time.Time
 	ArchivedReason ArchivedReason
+}
+
+// MappingQuery selects mappings, newest first. Empty values select everything that is live; State Ended selects what is
+// not.
+type MappingQuery struct {
+	CustomerID string
+	Provider   string
+	RemoteID   string
+	State      MappingState
+	After      string // the last id of the page before
+	Limit      int    // 1 to 100
 }
 
 // The mapping's metadata, for people who look at it. The first two are prefixed with the provider's name.
@@ -73,6 +93,14 @@ const (
 	ProviderToPlatform = "provider_to_flexprice"
 )
 
+// OwnMetadata lists the keys that Tandem writes on a provider's mappings; all others are people's.
+func OwnMetadata(provider string) []string {
+	return []string{
+		provider + MetaCustomerEmail, provider + MetaCustomerName, MetaSyncDirection, MetaCreatedVia,
+		MetaWebhookEvent, MetaWebhookID, MetaLastWebhookEvent, MetaLastWebhookID,
+	}
+}
+
 // Action is what a provider is asked to do.
 type Action string
 
@@ -81,6 +109,7 @@ const (
 	ActNothing Action = ""
 	ActCreate  Action = "create"
 	ActUpdate  Action = "update"
+	ActDelete  Action = "delete"
 )
 
 // Claim is a provider call that has been decided on: key and body are frozen and stored before the provider is called
@@ -95,9 +124,10 @@ type Claim struct {
 
 // FieldConflict is a field both sides changed differently and no policy decides. Both values are kept.
 type FieldConflict struct {
-	Field    string `json:"field"`
-	Platform string `json:"platform"`
-	Provider string `json:"provider"`
+	Field    string   `json:"field"`
+	Platform string   `json:"platform"`
+	Provider string   `json:"provider"`
+	Address  *Address `json:"address,omitempty"` // the provider's, part by part, when the field is the address
 }
 
 // LastError is the failure a mapping waits on, for the person who can act.
@@ -118,4 +148,57 @@ func NewLastError(err error, at time.Time, attempt int) *LastError {
 		e = &Error{Class: Bug, Code: CodeInternal, Message: err.Error()}
 	}
 	return &LastError{Class: e.Class, Code: e.Code, Message: e.Message, Param: e.Param, RequestID: e.RequestID, At: at, Attempt: attempt}
+}
+
+// Idempotency keys. They name the installation because keys share one namespace per provider account, carry no
+// personal data, and tell an event's reader which of our calls caused it. Stripe allows 255 characters; ours stay
+// below 160 with the longest environment name.
+const keyPrefix = "tandem:"
+
+// CreateKey is the key of a create. The epoch goes up only when the former key can have made nothing.
+func CreateKey(environment, customerID string, epoch int) string {
+	return keyPrefix + environment + ":create:" + customerID + ":" + strconv.Itoa(epoch)
+}
+
+// UpdateKey is the key of an update. The body's hash is part of it so that a key is never used for two bodies, the
+// mapping's id so that a link made anew is free of old keys.
+func UpdateKey(environment, customerID, mappingID string, version int64, epoch int, body Patch) string {
+	return fmt.Sprintf("%s%s:update:%s:%s:%d.%d:%s", keyPrefix, environment, customerID, mappingID, version, epoch, hash(body))
+}
+
+func hash(p Patch) string {
+	b, err := json.Marshal(p) // map keys come out sorted
+	if err != nil {
+		panic("marshal patch: " + err.Error()) // strings only: cannot happen
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// DeleteKey names a delete in claims and journal. Stripe takes no key for deletes, which need none.
+func DeleteKey(environment, customerID, mappingID string, epoch int) string {
+	return fmt.Sprintf("%s%s:delete:%s:%s:%d", keyPrefix, environment, customerID, mappingID, epoch)
+}
+
+// ownKey is what one of our keys says.
+type ownKey struct {
+	action     Action
+	customerID string
+	mappingID  string // updates only
+	version    int64  // updates only
+}
+
+func parseKey(environment, key string) (ownKey, bool) {
+	rest, ok := strings.CutPrefix(key, keyPrefix+environment+":")
+	if !ok {
+		return ownKey{}, false
+	}
+	switch parts := strings.Split(rest, ":"); {
+	case len(parts) == 3 && parts[0] == string(ActCreate):
+		return ownKey{action: ActCreate, customerID: parts[1]}, true
+	case len(parts) == 5 && parts[0] == string(ActUpdate):
+		version, err := strconv.ParseInt(strings.Split(parts[3], ".")[0], 10, 64)
+		return ownKey{ActUpdate, parts[1], parts[2], version}, err == nil
+	}
+	return ownKey{}, false
 }

@@ -3,6 +3,7 @@ package tandem
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Owner says which side may change a field at all.
@@ -142,11 +143,64 @@ func mergeValue[T comparable](m *merger, field, group string, base, local, remot
 	case policy.Conflict == ProviderWins:
 		return remote, &remote, nil
 	case policy.Conflict == Hold:
-		m.out.Conflicts = append(m.out.Conflicts, FieldConflict{Field: field, Platform: text(local), Provider: text(remote)})
+		m.out.Conflicts = append(m.out.Conflicts, heldField(field, local, remote))
 		return base, nil, nil
 	default:
 		return remote, nil, &local
 	}
+}
+
+func heldField(field string, local, remote any) FieldConflict {
+	held := FieldConflict{Field: field, Platform: text(local), Provider: text(remote)}
+	if a, ok := remote.(Address); ok {
+		held.Address = &a
+	}
+	return held
+}
+
+// Settle decides fields on hold as a person chose. The provider's value becomes the base: where it wins it becomes the
+// customer's value too, where the platform wins the customer's value is now the newer one and will be pushed. Fields
+// that nobody chose stay on hold; a name that is not on hold is returned as unknown.
+func (m Mapping) Settle(c Customer, winners map[string]Winner) (_ Mapping, _ Customer, unknown string) {
+	base, left := *m.Base, []FieldConflict{}
+	for _, held := range m.Conflicts {
+		winner, chosen := winners[held.Field]
+		if !chosen {
+			left = append(left, held)
+			continue
+		}
+		value := held.patch()
+		base = base.With(value)
+		if winner == ProviderWins {
+			c = c.With(value)
+		}
+	}
+	for field := range winners {
+		if !slices.ContainsFunc(m.Conflicts, func(h FieldConflict) bool { return h.Field == field }) {
+			unknown = field
+		}
+	}
+	m.Base, m.Conflicts = &base, left
+	return m, c, unknown
+}
+
+func (h FieldConflict) same(g FieldConflict) bool {
+	return h.Field == g.Field && h.Platform == g.Platform && h.Provider == g.Provider
+}
+
+// patch sets the field to the provider's value.
+func (h FieldConflict) patch() Patch {
+	switch h.Field {
+	case FieldName:
+		return Patch{Name: &h.Provider}
+	case FieldEmail:
+		return Patch{Email: &h.Provider}
+	case FieldPhone:
+		return Patch{Phone: &h.Provider}
+	case FieldAddress:
+		return Patch{Address: h.Address}
+	}
+	return Patch{Metadata: map[string]string{strings.TrimPrefix(h.Field, FieldMetadata+"."): h.Provider}}
 }
 
 // keys merges a map key by key; an absent key is an empty value.
@@ -237,7 +291,7 @@ func merged(s RemoteState, c Customer, m Mapping, base Fields, act Act, p Policy
 		d.note(s, c, Outbound, string(claim.Action), Diff(known, known.With(claim.Body)), "")
 	}
 	if act == ActLink {
-		d.note(s, c, Inbound, "link", nil, "same external id")
+		d.note(s, c, Inbound, "link", nil, m.Metadata[MetaCreatedVia])
 	}
 	if !out.Local.IsEmpty() || act == ActImport {
 		d.Customer = &c

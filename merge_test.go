@@ -111,7 +111,7 @@ func TestMergeAddress(t *testing.T) {
 	require.Equal(t, &spelled, m.Remote.Address, "the case of a city is")
 
 	m = tandem.Merge(in(london), in(moved), in(extended), tandem.MergePolicy{"address": {Conflict: tandem.Hold}})
-	require.Equal(t, []tandem.FieldConflict{{Field: "address", Platform: "2 Road, London, GB", Provider: "1 Way, Flat 3, London, GB"}}, m.Conflicts)
+	require.Equal(t, []tandem.FieldConflict{{Field: "address", Platform: "2 Road, London, GB", Provider: "1 Way, Flat 3, London, GB", Address: &extended}}, m.Conflicts)
 }
 
 func TestMergeMetadata(t *testing.T) {

@@ -1,15 +1,8 @@
 package tandem
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"maps"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -72,8 +65,18 @@ type ChangeKind string
 
 // The changes.
 const (
-	ChangeCreate ChangeKind = "create"
-	ChangeUpdate ChangeKind = "update"
+	ChangeCreate  ChangeKind = "create"
+	ChangeUpdate  ChangeKind = "update"
+	ChangeArchive ChangeKind = "archive"
+)
+
+// RemoteWish is what an archive does to the remote customer.
+type RemoteWish string
+
+// DeleteRemote is the default: it is what the platform asked for.
+const (
+	DeleteRemote RemoteWish = "delete"
+	KeepRemote   RemoteWish = "keep"
 )
 
 // Change is a caller's wish, carried into the Outbound workflow. ID identifies the wish: the same one again is
@@ -87,9 +90,44 @@ type Change struct {
 	Patch           Patch        `json:"patch"`
 	Address         AddressPatch `json:"address,omitzero"` // part by part, applied after Patch
 	ClearMetadata   bool         `json:"clear_metadata,omitempty"`
+	Remote          RemoteWish   `json:"remote,omitempty"` // archives only; empty is the installation's policy
 
 	// IdempotencyKey is the hash under which the answer is kept for callers that ask again; creates only.
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
+}
+
+// Word is what a person says to a workflow that waits.
+type Word string
+
+// The words; they are the names of signals too.
+const (
+	WordRetry Word = "retry"
+	WordSkip  Word = "skip"
+)
+
+// Link is the wish to join an existing customer and an existing remote customer. Winner says whose values count where
+// both have one; empty is the platform.
+type Link struct {
+	ID         string `json:"id"`
+	CustomerID string `json:"customer_id"`
+	Provider   string `json:"provider"`
+	RemoteID   string `json:"remote_id"`
+	Winner     Winner `json:"winner,omitempty"`
+}
+
+// Unlink is the wish to take a mapping apart.
+type Unlink struct {
+	ID         string `json:"id"`
+	CustomerID string `json:"customer_id"`
+	MappingID  string `json:"mapping_id"`
+}
+
+// Resolve is a person's choice for fields on hold: field name to PlatformWins or ProviderWins.
+type Resolve struct {
+	ID         string            `json:"id"`
+	CustomerID string            `json:"customer_id"`
+	Provider   string            `json:"provider"`
+	Winners    map[string]Winner `json:"winners"`
 }
 
 // Reservation binds a caller's Idempotency-Key to the customer id its create is going to have, so that the same
@@ -125,6 +163,12 @@ func (ch Change) Apply(c Customer) Customer {
 	return c
 }
 
+// Ask is what a person's word adds to a plan.
+type Ask struct {
+	Force  bool `json:"force,omitempty"`  // go on although the brake says stop
+	Relink bool `json:"relink,omitempty"` // link again what a person took apart
+}
+
 // Call is one provider call, decided on and frozen: what the outbound workflow carries from plan to call to record.
 // ActNothing means that nothing is left to do, or that nothing can be done before a person or a change helps.
 type Call struct {
@@ -137,6 +181,9 @@ type Call struct {
 	Key            string    `json:"key,omitempty"`
 	Body           Patch     `json:"body,omitzero"`
 	FrozenAt       time.Time `json:"frozen_at,omitzero"` // on the database's clock
+
+	// Blocked says that something is left to do which a person has to allow first; Action is ActNothing then.
+	Blocked *LastError `json:"blocked,omitempty"`
 }
 
 // Outcome is what became of one remote state. MappingVersion is the mapping's version afterwards: a fetch that begins
@@ -168,6 +215,20 @@ type Starter interface {
 	// Sync has the customer's Outbound workflow look whether something is left to do.
 	Sync(ctx context.Context, customerID string, cause Cause) (Run, error)
 
+	// Nudge passes a person's word, WordRetry or WordSkip, to the customer's Outbound workflow; an empty provider means
+	// all. A workflow that has ended is started for a retry. Errors: CodeNothingWaits when there is nothing to skip.
+	Nudge(ctx context.Context, customerID, provider string, word Word) (Run, error)
+
+	// Link verifies and makes a link by hand, through the customer's Outbound workflow. Errors: CodeCustomerNotFound,
+	// CodeCustomerArchived, CodeRemoteNotFound, CodeRemoteGone, CodeCustomerLinked, CodeRemoteLinked.
+	Link(ctx context.Context, l Link) (Mapping, error)
+
+	// Unlink ends a mapping; neither side is linked or made again by itself. Errors: CodeMappingNotFound.
+	Unlink(ctx context.Context, u Unlink) error
+
+	// Resolve decides fields that were held. Errors: CodeMappingNotFound, CodeInvalidRequest for a field not on hold.
+	Resolve(ctx context.Context, r Resolve) (Mapping, error)
+
 	// Settle waits until nothing is left to do for the customer, or ctx ends, which is no error.
 	Settle(ctx context.Context, customerID string) error
 
@@ -176,13 +237,17 @@ type Starter interface {
 }
 
 // PlanNext says what is missing at the provider, as far as the mapping knows: a call that was decided on and never
-// finished comes first, whatever has changed since.
+// finished comes first, whatever has changed since. Only an update gives way to a delete: what it would change goes.
 func PlanNext(c Customer, m Mapping, p Policy) (Action, Patch) {
 	local := localFields(c, m, p)
 	switch {
-	case m.Claim != nil:
+	case m.Claim != nil && (c.Status != Archived || m.Claim.Action != ActUpdate):
 		return m.Claim.Action, m.Claim.Body
-	case m.State == Ended || c.Status == Archived:
+	case m.State == Ended:
+		return ActNothing, Patch{}
+	case c.Status == Archived && m.RemoteID != "" && m.OnArchive == DeleteRemote:
+		return ActDelete, Patch{}
+	case c.Status == Archived:
 		return ActNothing, Patch{}
 	case m.RemoteID == "":
 		local.Reserved = c.ReservedFor(p.Environment)
@@ -223,89 +288,4 @@ func (p Patch) without(held []FieldConflict) Patch {
 		}
 	}
 	return p
-}
-
-// Idempotency keys. They name the installation because keys share one namespace per provider account, carry no
-// personal data, and tell an event's reader which of our calls caused it. Stripe allows 255 characters; ours stay
-// below 160 with the longest environment name.
-const keyPrefix = "tandem:"
-
-// CreateKey is the key of a create. The epoch goes up only when the former key can have made nothing.
-func CreateKey(environment, customerID string, epoch int) string {
-	return keyPrefix + environment + ":create:" + customerID + ":" + strconv.Itoa(epoch)
-}
-
-// UpdateKey is the key of an update. The body's hash is part of it so that a key is never used for two bodies, the
-// mapping's id so that a link made anew is free of old keys.
-func UpdateKey(environment, customerID, mappingID string, version int64, epoch int, body Patch) string {
-	return fmt.Sprintf("%s%s:update:%s:%s:%d.%d:%s", keyPrefix, environment, customerID, mappingID, version, epoch, hash(body))
-}
-
-func hash(p Patch) string {
-	b, err := json.Marshal(p) // map keys come out sorted
-	if err != nil {
-		panic("marshal patch: " + err.Error()) // strings only: cannot happen
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:8])
-}
-
-// ownKey is what one of our keys says.
-type ownKey struct {
-	action     Action
-	customerID string
-	mappingID  string // updates only
-	version    int64  // updates only
-}
-
-func parseKey(environment, key string) (ownKey, bool) {
-	rest, ok := strings.CutPrefix(key, keyPrefix+environment+":")
-	if !ok {
-		return ownKey{}, false
-	}
-	switch parts := strings.Split(rest, ":"); {
-	case len(parts) == 3 && parts[0] == string(ActCreate):
-		return ownKey{action: ActCreate, customerID: parts[1]}, true
-	case len(parts) == 5 && parts[0] == string(ActUpdate):
-		version, err := strconv.ParseInt(strings.Split(parts[3], ".")[0], 10, 64)
-		return ownKey{ActUpdate, parts[1], parts[2], version}, err == nil
-	}
-	return ownKey{}, false
-}
-
-// Diff lists what is different in after, in a fixed order.
-func Diff(before, after Fields) []FieldChange {
-	var out []FieldChange
-	add := func(field, b, a string) {
-		if b != a {
-			out = append(out, FieldChange{Field: field, Before: b, After: a})
-		}
-	}
-	add(FieldName, before.Name, after.Name)
-	add(FieldEmail, before.Email, after.Email)
-	add(FieldPhone, before.Phone, after.Phone)
-	add(FieldAddress, text(before.Address), text(after.Address))
-	for _, k := range unionKeys(before.Metadata, after.Metadata) {
-		add(FieldMetadata+"."+k, before.Metadata[k], after.Metadata[k])
-	}
-	for _, k := range unionKeys(before.Reserved, after.Reserved) {
-		add(FieldMetadata+"."+k, before.Reserved[k], after.Reserved[k])
-	}
-	return out
-}
-
-func unionKeys(a, b map[string]string) []string {
-	keys := slices.AppendSeq(slices.Collect(maps.Keys(a)), maps.Keys(b))
-	slices.SortFunc(keys, cmp.Compare)
-	return slices.Compact(keys)
-}
-
-// text shows a field's value to a person.
-func text(v any) string {
-	a, ok := v.(Address)
-	if !ok {
-		return fmt.Sprint(v)
-	}
-	parts := []string{a.Line1, a.Line2, a.City, a.State, a.PostalCode, a.Country}
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ")
 }

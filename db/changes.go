@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"maps"
 
@@ -100,10 +101,15 @@ func (s *Store) update(ctx context.Context, tx *sqlx.Tx, ch tandem.Change, work 
 		return before, err
 	}
 	switch {
+	case before.Status == tandem.Archived && ch.Kind == tandem.ChangeArchive:
+		return before, nil
 	case before.Status == tandem.Archived:
 		return before, &tandem.Error{Class: tandem.Conflict, Code: tandem.CodeCustomerArchived, Message: "the customer is archived"}
 	case ch.ExpectedVersion != 0 && ch.ExpectedVersion != before.Version:
 		return before, &tandem.Error{Class: tandem.Conflict, Code: tandem.CodeVersionMismatch, Message: "the customer has been changed since it was read"}
+	}
+	if ch.Kind == tandem.ChangeArchive {
+		return s.archive(ctx, tx, before, ch, work)
 	}
 	after := ch.Apply(before)
 	if sameCustomer(before, after) {
@@ -122,6 +128,29 @@ func (s *Store) update(ctx context.Context, tx *sqlx.Tx, ch tandem.Change, work 
 		return after, err
 	}
 	return s.oneCustomer(ctx, tx, `SELECT `+customerColumns+` FROM customers c WHERE c.id = $1`, after.ID)
+}
+
+// archive is local first: the customer is archived now, and the mapping knows what is to become of the other side.
+func (s *Store) archive(ctx context.Context, tx *sqlx.Tx, c tandem.Customer, ch tandem.Change, work tandem.Work) (tandem.Customer, error) {
+	wish := cmp.Or(ch.Remote, s.policy.OnArchive, tandem.DeleteRemote)
+	before := c
+	c.Status = tandem.Archived
+	b := newBatch()
+	b.updateCustomer(before, &c)
+	b.note(tandem.JournalEntry{
+		CustomerID: c.ID, Direction: tandem.Outbound, Action: string(ch.Kind), Work: work, Detail: "provider: " + string(wish),
+	})
+	if err := b.flush(ctx, tx); err != nil {
+		return c, err
+	}
+	_, err := tx.ExecContext(ctx, `
+		UPDATE entity_integration_mappings
+		SET on_archive = $2, state = CASE WHEN state = 'synced' THEN 'pending' ELSE state END, updated_at = now()
+		WHERE entity_id = $1 AND archived_at IS NULL`, c.ID, string(wish))
+	if err != nil {
+		return c, err
+	}
+	return s.oneCustomer(ctx, tx, `SELECT `+customerColumns+` FROM customers c WHERE c.id = $1`, c.ID)
 }
 
 // markPending shows that the mappings have something to do, and reserves one for each provider that this customer was

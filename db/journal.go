@@ -9,15 +9,20 @@ import (
 
 // Journal reads a customer's story from its beginning, at most limit lines.
 func (s *Store) Journal(ctx context.Context, customerID string, limit int) ([]tandem.JournalEntry, error) {
+	return s.JournalPage(ctx, customerID, "", limit)
+}
+
+// JournalPage reads a customer's story from its beginning, or from behind the line with the id after.
+func (s *Store) JournalPage(ctx context.Context, customerID, after string, limit int) ([]tandem.JournalEntry, error) {
 	var rows []journalRow
 	err := s.db.SelectContext(ctx, &rows, `
 		SELECT id, at, entity_id, COALESCE(provider_type, '') AS provider_type,
 		       COALESCE(provider_entity_id, '') AS provider_entity_id, direction, action, cause, cause_id, workflow_id,
 		       run_id, changes, detail
 		FROM journal
-		WHERE entity_id = $1
+		WHERE entity_id = $1 AND id > $2
 		ORDER BY id
-		LIMIT $2`, customerID, limit)
+		LIMIT $3`, customerID, after, limit)
 	if err != nil {
 		return nil, translate(err)
 	}

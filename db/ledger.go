@@ -187,6 +187,15 @@ func (s *Store) Unfinished(ctx context.Context, provider, remoteID string) ([]st
 	return ids, translate(err)
 }
 
+// Mapped returns those remote customers that a mapping names, live or ended.
+func (s *Store) Mapped(ctx context.Context, provider string, remoteIDs []string) ([]string, error) {
+	var ids []string
+	err := s.db.SelectContext(ctx, &ids, `
+		SELECT DISTINCT provider_entity_id FROM entity_integration_mappings
+		WHERE provider_type = $1 AND entity_type = 'customer' AND provider_entity_id = ANY($2)`, provider, pq.Array(remoteIDs))
+	return ids, translate(err)
+}
+
 // Backlog is how many events wait to be processed and how long the oldest has.
 func (s *Store) Backlog(ctx context.Context) (events int, oldest time.Duration, err error) {
 	var row struct {

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -11,41 +12,63 @@ import (
 
 // Plan finds what is to be done next at the provider for this customer and freezes it: the claim, with key and body,
 // is committed before anybody calls the provider. Run again, it answers with the same claim.
-func (s *Store) Plan(ctx context.Context, customerID, provider string) (tandem.Call, error) {
+func (s *Store) Plan(ctx context.Context, customerID, provider string, ask tandem.Ask) (tandem.Call, error) {
 	call := tandem.Call{Provider: provider, CustomerID: customerID}
-	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+	err := s.inRace(ctx, func(tx *sqlx.Tx) error {
 		c, err := s.lockCustomer(ctx, tx, customerID)
 		if err != nil {
 			return err
+		}
+		if ask.Relink && c.Status == tandem.Active {
+			if err := s.relink(ctx, tx, c, provider); err != nil {
+				return err
+			}
 		}
 		m, err := liveMapping(ctx, tx, customerID, provider)
 		if err != nil || m == nil {
 			return err
 		}
-		call.MappingID, call.RemoteID = m.ID, m.RemoteID
-		action, body := tandem.PlanNext(c, *m, s.policy)
-		switch {
-		case action == tandem.ActNothing:
-			err = settle(ctx, tx, m)
-		case m.Claim == nil:
-			err = s.freeze(ctx, tx, c, m, action, body)
-		}
-		if err != nil || action == tandem.ActNothing {
-			return err
-		}
-		call.Action, call.Key, call.Body, call.FrozenAt = m.Claim.Action, m.Claim.Key, m.Claim.Body, m.Claim.At
-		call.MappingVersion = m.Version
-		return nil
+		call, err = s.planFor(ctx, tx, c, m, ask)
+		return err
 	})
 	return call, err
+}
+
+func (s *Store) planFor(ctx context.Context, tx *sqlx.Tx, c tandem.Customer, m *tandem.Mapping, ask tandem.Ask) (tandem.Call, error) {
+	call := tandem.Call{Provider: m.Provider, CustomerID: c.ID, MappingID: m.ID, RemoteID: m.RemoteID}
+	action, body := tandem.PlanNext(c, *m, s.policy)
+	frozen := m.Claim != nil && m.Claim.Action == action
+	switch {
+	case action == tandem.ActNothing && c.Status == tandem.Archived:
+		return call, endMapping(ctx, tx, m, tandem.DeletedLocal)
+	case action == tandem.ActNothing:
+		return call, settle(ctx, tx, m)
+	case action == tandem.ActDelete && !frozen && !ask.Force:
+		blocked, err := s.braked(ctx, tx, m)
+		if blocked != nil || err != nil {
+			call.Blocked = blocked
+			return call, err
+		}
+	}
+	if !frozen {
+		if err := s.freeze(ctx, tx, c, m, action, body); err != nil {
+			return call, err
+		}
+	}
+	call.Action, call.Key, call.Body, call.FrozenAt = m.Claim.Action, m.Claim.Key, m.Claim.Body, m.Claim.At
+	call.MappingVersion = m.Version
+	return call, nil
 }
 
 // freeze writes the claim.
 func (s *Store) freeze(ctx context.Context, tx *sqlx.Tx, c tandem.Customer, m *tandem.Mapping, action tandem.Action, body tandem.Patch) error {
 	claim := tandem.Claim{Action: action, Body: body, Version: c.Version}
-	if action == tandem.ActCreate {
+	switch action {
+	case tandem.ActCreate:
 		claim.Key = tandem.CreateKey(s.policy.Environment, c.ID, m.Epoch)
-	} else {
+	case tandem.ActDelete:
+		claim.Key = tandem.DeleteKey(s.policy.Environment, c.ID, m.ID, m.Epoch)
+	default:
 		claim.Key = tandem.UpdateKey(s.policy.Environment, c.ID, m.ID, c.Version, m.Epoch, body)
 	}
 	if err := tx.GetContext(ctx, &claim.At, `SELECT now()`); err != nil {
@@ -67,9 +90,59 @@ func settle(ctx context.Context, tx *sqlx.Tx, m *tandem.Mapping) error {
 		return nil
 	}
 	_, err := tx.ExecContext(ctx, `
-		UPDATE entity_integration_mappings SET state = 'synced', last_error = NULL, synced_at = now(), updated_at = now()
+		UPDATE entity_integration_mappings
+		SET state = CASE WHEN conflicts = '[]' THEN 'synced' ELSE 'conflict' END, last_error = NULL, synced_at = now(), updated_at = now()
 		WHERE id = $1`, m.ID)
 	return err
+}
+
+func endMapping(ctx context.Context, tx *sqlx.Tx, m *tandem.Mapping, reason tandem.ArchivedReason) error {
+	m.State, m.ArchivedReason, m.Claim, m.LastError = tandem.Ended, reason, nil, nil
+	b := newBatch()
+	b.putMapping(m)
+	return b.flush(ctx, tx)
+}
+
+// relink reserves a new mapping for a customer whose last one a person took apart.
+func (s *Store) relink(ctx context.Context, tx *sqlx.Tx, c tandem.Customer, provider string) error {
+	var live bool
+	err := tx.GetContext(ctx, &live, `
+		SELECT EXISTS (SELECT 1 FROM entity_integration_mappings
+		               WHERE entity_id = $1 AND provider_type = $2 AND archived_at IS NULL)`, c.ID, provider)
+	if err != nil || live {
+		return err
+	}
+	return s.reserve(ctx, tx, c, provider)
+}
+
+// braked parks a delete when there have been too many in the last hour. The planner's estimate is good enough for the
+// number of links, and costs nothing.
+func (s *Store) braked(ctx context.Context, tx *sqlx.Tx, m *tandem.Mapping) (*tandem.LastError, error) {
+	var seen struct {
+		LastHour int `db:"last_hour"`
+		Linked   int `db:"linked"`
+	}
+	err := tx.GetContext(ctx, &seen, `
+		SELECT (SELECT count(*) FROM entity_integration_mappings
+		        WHERE archived_reason = 'deleted_local' AND on_archive = 'delete' AND provider_entity_id IS NOT NULL
+		          AND archived_at > now() - interval '1 hour') AS last_hour,
+		       (SELECT CASE WHEN reltuples > 0 THEN reltuples::bigint
+		                    ELSE (SELECT count(*) FROM entity_integration_mappings WHERE archived_at IS NULL) END
+		        FROM pg_class WHERE oid = 'entity_integration_mappings'::regclass) AS linked`)
+	if err != nil || !s.policy.Brake.Trips(seen.LastHour, seen.Linked) {
+		return nil, err
+	}
+	last := &tandem.LastError{
+		Class: tandem.Conflict, Code: tandem.CodeDeleteBrake, At: time.Now().UTC(), Attempt: 1,
+		Message: fmt.Sprintf("%d remote customers were deleted within the last hour; a person has to allow more (retry)", seen.LastHour),
+	}
+	if m.State == tandem.Parked && m.LastError.Code == last.Code {
+		return m.LastError, nil
+	}
+	m.State, m.LastError, m.Claim = tandem.Parked, last, nil
+	b := newBatch()
+	b.putMapping(m)
+	return last, b.flush(ctx, tx)
 }
 
 // NoteAttempt shows that a provider call failed and will be made again. It does not touch the mapping's version: the

@@ -52,15 +52,16 @@ type world struct {
 	tombstones map[string]bool
 }
 
-// load reads the world of these states. With lock it holds every customer in it.
-func (s *Store) load(ctx context.Context, tx *sqlx.Tx, states []tandem.RemoteState, lock bool) (*world, error) {
+// load reads the world of these states, and of customers that are also wanted. With lock it holds every customer in it.
+func (s *Store) load(ctx context.Context, tx *sqlx.Tx, states []tandem.RemoteState, lock bool, also ...string) (*world, error) {
 	w := &world{
 		policy: s.policy, customers: map[string]*tandem.Customer{}, byExternal: map[string]string{},
 		byRemote: map[string]*tandem.Mapping{}, byCustomer: map[string]*tandem.Mapping{},
 		ended: map[string]tandem.ArchivedReason{}, tombstones: map[string]bool{},
 	}
 	provider := states[0].Provider
-	var remotes, named, externals []string
+	var remotes, externals []string
+	named := also
 	for _, state := range states {
 		remotes = append(remotes, state.RemoteID)
 		if id := state.NamedCustomer(s.policy.Environment); id != "" {
@@ -213,6 +214,19 @@ func (w *world) apply(b *batch, s tandem.RemoteState, work tandem.Work) tandem.O
 		b.tombstones = append(b.tombstones, s)
 		w.tombstones[s.RemoteID] = true
 	}
+	w.write(b, &d, work)
+	if d.Mapping != nil {
+		out.CustomerID, out.MappingID = d.Mapping.CustomerID, d.Mapping.ID
+	}
+	for _, row := range s.EventRows {
+		b.events = append(b.events, eventWrite{row, d.State, d.Reason})
+	}
+	return out
+}
+
+// write collects what was decided, giving new rows their ids.
+func (w *world) write(b *batch, d *tandem.Decision, work tandem.Work) {
+	customerID := ""
 	if d.Customer != nil {
 		w.writeCustomer(b, d.Customer)
 	}
@@ -222,16 +236,12 @@ func (w *world) apply(b *batch, s tandem.RemoteState, work tandem.Work) tandem.O
 		}
 		b.putMapping(d.Mapping)
 		w.putMapping(d.Mapping)
-		out.CustomerID, out.MappingID = d.Mapping.CustomerID, d.Mapping.ID
+		customerID = d.Mapping.CustomerID
 	}
 	for _, e := range d.Journal {
-		e.CustomerID, e.Work = out.CustomerID, work
+		e.CustomerID, e.Work = customerID, work
 		b.note(e)
 	}
-	for _, row := range s.EventRows {
-		b.events = append(b.events, eventWrite{row, d.State, d.Reason})
-	}
-	return out
 }
 
 func (w *world) writeCustomer(b *batch, c *tandem.Customer) {

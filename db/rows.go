@@ -52,7 +52,7 @@ func (r customerRow) customer() (tandem.Customer, error) {
 
 const mappingColumns = `
 	m.id, m.entity_id, m.provider_type, COALESCE(m.provider_entity_id, '') AS provider_entity_id, m.state, m.base,
-	m.as_of_from, m.as_of, m.claim, m.epoch, m.pushed_version, m.conflicts, m.last_error, m.metadata, m.synced_at,
+	m.as_of_from, m.as_of, m.claim, m.epoch, m.pushed_version, m.on_archive, m.conflicts, m.last_error, m.metadata, m.synced_at,
 	m.version, m.created_at, m.updated_at, m.archived_at, COALESCE(m.archived_reason, '') AS archived_reason`
 
 type mappingRow struct {
@@ -67,6 +67,7 @@ type mappingRow struct {
 	Claim          []byte       `db:"claim"`
 	Epoch          int          `db:"epoch"`
 	Pushed         int64        `db:"pushed_version"`
+	OnArchive      string       `db:"on_archive"`
 	Conflicts      []byte       `db:"conflicts"`
 	LastError      []byte       `db:"last_error"`
 	Metadata       []byte       `db:"metadata"`
@@ -81,7 +82,7 @@ type mappingRow struct {
 func (r mappingRow) mapping() (tandem.Mapping, error) {
 	m := tandem.Mapping{
 		ID: r.ID, CustomerID: r.EntityID, Provider: r.Provider, RemoteID: r.RemoteID, State: tandem.MappingState(r.State),
-		AsOfFrom: r.AsOfFrom.Time.UTC(), AsOf: r.AsOf.Time.UTC(), Epoch: r.Epoch, Pushed: r.Pushed,
+		AsOfFrom: r.AsOfFrom.Time.UTC(), AsOf: r.AsOf.Time.UTC(), Epoch: r.Epoch, Pushed: r.Pushed, OnArchive: tandem.RemoteWish(r.OnArchive),
 		SyncedAt: timePtr(r.SyncedAt), Version: r.Version, CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
 		ArchivedAt: timePtr(r.ArchivedAt), ArchivedReason: tandem.ArchivedReason(r.ArchivedReason),
 	}

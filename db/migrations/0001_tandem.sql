@@ -48,6 +48,7 @@ CREATE TABLE entity_integration_mappings (
   claim              jsonb,
   epoch              integer     NOT NULL DEFAULT 0,
   pushed_version     bigint      NOT NULL DEFAULT 0,
+  on_archive         text        NOT NULL DEFAULT '',
   conflicts          jsonb       NOT NULL DEFAULT '[]',
   last_error         jsonb,
   metadata           jsonb       NOT NULL DEFAULT '{}',
@@ -71,6 +72,7 @@ CREATE TABLE entity_integration_mappings (
   CONSTRAINT mappings_waiting_has_error CHECK (state NOT IN ('retrying', 'parked') OR last_error IS NOT NULL),
   CONSTRAINT mappings_claim_whole CHECK (claim IS NULL OR claim ?& ARRAY['action', 'key', 'body', 'version', 'at']),
   CONSTRAINT mappings_archived_has_reason CHECK ((state = 'archived') = (archived_at IS NOT NULL) AND (archived_at IS NULL) = (archived_reason IS NULL)),
+  CONSTRAINT mappings_on_archive_known CHECK (on_archive IN ('', 'delete', 'keep')),
   CONSTRAINT mappings_archived_reason_known CHECK (archived_reason IN ('unlinked', 'deleted_local', 'deleted_remote'))
 );
 -- One live mapping per customer and provider: two workers cannot both reserve a create.
@@ -80,6 +82,9 @@ CREATE UNIQUE INDEX mappings_remote_live ON entity_integration_mappings (provide
 CREATE INDEX mappings_customer ON entity_integration_mappings (entity_id);
 CREATE INDEX mappings_remote ON entity_integration_mappings (provider_entity_id);
 CREATE INDEX mappings_waiting ON entity_integration_mappings (state, entity_id) WHERE state <> 'synced' AND state <> 'archived';
+
+-- What the brake counts.
+CREATE INDEX mappings_deleted ON entity_integration_mappings (archived_at) WHERE archived_reason = 'deleted_local';
 
 -- Deleted stays deleted: every remote customer ever seen deleted, linked or not.
 CREATE TABLE remote_tombstones (
