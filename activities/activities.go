@@ -20,10 +20,15 @@ import (
 // Store is what the acts need of the database; db.Store is one.
 type Store interface {
 	ApplyChange(ctx context.Context, ch tandem.Change, work tandem.Work) (tandem.Customer, error)
-	Plan(ctx context.Context, customerID, provider string) (tandem.Call, error)
+	Plan(ctx context.Context, customerID, provider string, ask tandem.Ask) (tandem.Call, error)
 	ApplyRemote(ctx context.Context, states []tandem.RemoteState, work tandem.Work) ([]tandem.Outcome, error)
 	NoteAttempt(ctx context.Context, call tandem.Call, failure error, attempt int) error
 	Park(ctx context.Context, call tandem.Call, failure tandem.LastError, work tandem.Work) error
+	Mapped(ctx context.Context, provider string, remoteIDs []string) ([]string, error)
+	Renew(ctx context.Context, call tandem.Call, work tandem.Work) error
+	Link(ctx context.Context, l tandem.Link, state tandem.RemoteState, work tandem.Work) (tandem.Mapping, error)
+	Unlink(ctx context.Context, u tandem.Unlink, work tandem.Work) error
+	Resolve(ctx context.Context, r tandem.Resolve, work tandem.Work) (tandem.Mapping, error)
 	Waiting(ctx context.Context, provider, remoteID string) ([]tandem.LedgerRow, error)
 	EndEvents(ctx context.Context, rows []string, state tandem.EventState, reason string) error
 	Unfinished(ctx context.Context, provider, remoteID string) ([]string, error)

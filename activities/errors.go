@@ -39,7 +39,13 @@ func failed(ctx context.Context, err error) error {
 }
 
 func retryable(err error) bool {
-	return tandem.ClassOf(err).Retryable() && tandem.CodeOf(err) != tandem.CodeKeyExpired
+	return tandem.ClassOf(err).Retryable() && !NeedsProof(tandem.CodeOf(err)) && tandem.CodeOf(err) != codeLookupTooLarge
+}
+
+// NeedsProof reports whether sending the same call again would teach nothing: the key has expired, or the provider
+// answers from memory. Whether the call happened has to be found out another way.
+func NeedsProof(code string) bool {
+	return code == tandem.CodeKeyExpired || code == tandem.CodeSavedFailure || code == tandem.CodeKeyReused
 }
 
 // classOf is the metrics label of an outcome; empty is success.

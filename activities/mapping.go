@@ -8,14 +8,15 @@ import (
 
 // PlanInput names the customer and the provider to plan for.
 type PlanInput struct {
-	CustomerID string `json:"customer_id"`
-	Provider   string `json:"provider"`
+	CustomerID string     `json:"customer_id"`
+	Provider   string     `json:"provider"`
+	Ask        tandem.Ask `json:"ask,omitzero"`
 }
 
 // PlanCall finds what is to be done next at the provider and freezes it. A customer that does not exist, because the
 // change that was to create it was refused, has nothing to do.
 func (a *Activities) PlanCall(ctx context.Context, in PlanInput) (tandem.Call, error) {
-	call, err := a.Store.Plan(ctx, in.CustomerID, in.Provider)
+	call, err := a.Store.Plan(ctx, in.CustomerID, in.Provider, in.Ask)
 	if tandem.CodeOf(err) == tandem.CodeCustomerNotFound {
 		return tandem.Call{Provider: in.Provider, CustomerID: in.CustomerID}, nil
 	}
@@ -41,7 +42,7 @@ func (a *Activities) RecordAnswer(ctx context.Context, in AnswerInput) (Recorded
 		}}, nil
 	}
 	a.Metrics.Applied(tandem.Outbound, outcomes[0].State)
-	next, err := a.PlanCall(ctx, PlanInput{in.Call.CustomerID, in.Call.Provider})
+	next, err := a.PlanCall(ctx, PlanInput{CustomerID: in.Call.CustomerID, Provider: in.Call.Provider})
 	if err == nil && next.Action != tandem.ActNothing && next.Key == in.Call.Key {
 		// The answer did not end its own claim, so it cannot be about this customer: calling again would go in circles.
 		return Recorded{}, failed(ctx, &tandem.Error{
@@ -99,4 +100,38 @@ type EndInput struct {
 // EndEvents ends events that can't be applied, visibly.
 func (a *Activities) EndEvents(ctx context.Context, in EndInput) error {
 	return failed(ctx, a.Store.EndEvents(ctx, in.Rows, in.State, in.Reason))
+}
+
+// LinkInput is a link by hand and the remote customer as it was fetched for it.
+type LinkInput struct {
+	Link  tandem.Link        `json:"link"`
+	State tandem.RemoteState `json:"state"`
+}
+
+// LinkCustomer joins the two.
+func (a *Activities) LinkCustomer(ctx context.Context, in LinkInput) (tandem.Mapping, error) {
+	m, err := a.Store.Link(ctx, in.Link, in.State, work(ctx, tandem.Cause{Kind: tandem.ByOperator, ID: in.Link.ID}))
+	return m, failed(ctx, err)
+}
+
+// UnlinkCustomer takes a mapping apart.
+func (a *Activities) UnlinkCustomer(ctx context.Context, u tandem.Unlink) error {
+	return failed(ctx, a.Store.Unlink(ctx, u, work(ctx, tandem.Cause{Kind: tandem.ByOperator, ID: u.ID})))
+}
+
+// ResolveConflict decides fields on hold as a person chose.
+func (a *Activities) ResolveConflict(ctx context.Context, r tandem.Resolve) (tandem.Mapping, error) {
+	m, err := a.Store.Resolve(ctx, r, work(ctx, tandem.Cause{Kind: tandem.ByOperator, ID: r.ID}))
+	return m, failed(ctx, err)
+}
+
+// RenewClaim gives up a call that was proved not to have happened.
+func (a *Activities) RenewClaim(ctx context.Context, in RenewInput) error {
+	return failed(ctx, a.Store.Renew(ctx, in.Call, work(ctx, in.Cause)))
+}
+
+// RenewInput is the call that did not happen.
+type RenewInput struct {
+	Call  tandem.Call  `json:"call"`
+	Cause tandem.Cause `json:"cause"`
 }

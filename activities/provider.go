@@ -32,7 +32,7 @@ func (a *Activities) call(ctx context.Context, call tandem.Call) (tandem.RemoteS
 	if err != nil {
 		return tandem.RemoteState{}, err
 	}
-	if age := time.Since(call.FrozenAt); age > KeyLife {
+	if age := time.Since(call.FrozenAt); age > KeyLife && call.Action != tandem.ActDelete {
 		return tandem.RemoteState{}, &tandem.Error{
 			Class: tandem.Ambiguous, Code: tandem.CodeKeyExpired,
 			Message: fmt.Sprintf("the call was decided on %s ago and may have happened; its idempotency key is not safe any more", age.Round(time.Hour)),
@@ -47,6 +47,8 @@ func (a *Activities) call(ctx context.Context, call tandem.Call) (tandem.RemoteS
 			return proveGone(ctx, provider, call, err)
 		}
 		return state, err
+	case tandem.ActDelete:
+		return provider.Delete(ctx, call.RemoteID)
 	}
 	return tandem.RemoteState{}, tandem.Errorf(tandem.Bug, tandem.CodeInternal, "unknown action %q", call.Action)
 }
@@ -68,7 +70,7 @@ func proveGone(ctx context.Context, provider tandem.Provider, call tandem.Call, 
 
 // noteAttempt shows a failure that is going to be retried, and answers with it unless there is nothing to retry any more.
 func (a *Activities) noteAttempt(ctx context.Context, call tandem.Call, failure error) error {
-	if !retryable(failure) {
+	if !retryable(failure) && !NeedsProof(tandem.CodeOf(failure)) {
 		return failure // the workflow parks it
 	}
 	attempt := int(activity.GetInfo(ctx).Attempt)

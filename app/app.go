@@ -111,7 +111,8 @@ func (c Config) providers(logger *slog.Logger) (tandem.Providers, tandem.Policy,
 	}
 	return tandem.Providers{s}, tandem.Policy{
 		Environment: c.Environment, Livemode: s.Livemode(),
-		OnRemoteDelete: tandem.DeletePolicy(c.OnRemoteDelete), ClockTolerance: c.ClockTolerance,
+		OnRemoteDelete: tandem.DeletePolicy(c.OnRemoteDelete), OnArchive: tandem.RemoteWish(c.OnArchive),
+		Brake: tandem.Brake{Count: c.BrakeCount, Share: c.BrakeShare}, ClockTolerance: c.ClockTolerance,
 	}, nil
 }
 

@@ -36,6 +36,9 @@ type Config struct {
 	Environment string   `env:"TANDEM_ENVIRONMENT"`
 
 	OnRemoteDelete string        `env:"TANDEM_ON_REMOTE_DELETE" envDefault:"archive"`
+	OnArchive      string        `env:"TANDEM_ON_ARCHIVE" envDefault:"delete"`
+	BrakeCount     int           `env:"TANDEM_DELETE_BRAKE_COUNT" envDefault:"100"`
+	BrakeShare     float64       `env:"TANDEM_DELETE_BRAKE_SHARE" envDefault:"0.1"`
 	ClockTolerance time.Duration `env:"TANDEM_CLOCK_TOLERANCE" envDefault:"1s"`
 	StopTimeout    time.Duration `env:"TANDEM_STOP_TIMEOUT" envDefault:"20s"`
 	LogLevel       slog.Level    `env:"TANDEM_LOG_LEVEL" envDefault:"INFO"`
@@ -122,6 +125,15 @@ func (c Config) Validate(needs Needs) error {
 	}
 	if p := tandem.DeletePolicy(c.OnRemoteDelete); p != tandem.ArchiveCustomer && p != tandem.OnlyUnlink {
 		bad("TANDEM_ON_REMOTE_DELETE", "must be archive or unlink")
+	}
+	if w := tandem.RemoteWish(c.OnArchive); w != tandem.DeleteRemote && w != tandem.KeepRemote {
+		bad("TANDEM_ON_ARCHIVE", "must be delete or keep")
+	}
+	if c.BrakeCount < 0 {
+		bad("TANDEM_DELETE_BRAKE_COUNT", "must not be negative; 0 switches it off")
+	}
+	if c.BrakeShare < 0 || c.BrakeShare > 1 {
+		bad("TANDEM_DELETE_BRAKE_SHARE", "must be between 0 and 1; 0 switches it off")
 	}
 	if c.ClockTolerance < 0 || c.ClockTolerance > time.Minute {
 		bad("TANDEM_CLOCK_TOLERANCE", "must be between 0s and 1m")

@@ -45,29 +45,77 @@ func options(id, summary string) client.StartWorkflowOptions {
 // Change sends the change with Update-with-Start. The update's id is the change's, so that the same wish sent twice
 // into one run is one update; across runs the journal knows it.
 func (s *Starter) Change(ctx context.Context, ch tandem.Change) (tandem.Customer, error) {
-	id := workflows.OutboundID(ch.CustomerID)
 	var out tandem.Customer
+	err := s.update(ctx, ch.CustomerID, workflows.UpdateChange, ch.ID, ch, &out)
+	return out, err
+}
+
+// Link sends the wish to link by hand.
+func (s *Starter) Link(ctx context.Context, l tandem.Link) (tandem.Mapping, error) {
+	var out tandem.Mapping
+	err := s.update(ctx, l.CustomerID, workflows.UpdateLink, l.ID, l, &out)
+	if tandem.ClassOf(err) == tandem.Gone {
+		err = &tandem.Error{Class: tandem.Invalid, Code: tandem.CodeRemoteNotFound, Message: "the provider does not know this customer", Err: err}
+	}
+	return out, err
+}
+
+// Unlink sends the wish to take a mapping apart.
+func (s *Starter) Unlink(ctx context.Context, u tandem.Unlink) error {
+	return s.update(ctx, u.CustomerID, workflows.UpdateUnlink, u.ID, u, nil)
+}
+
+// Resolve sends a person's choice.
+func (s *Starter) Resolve(ctx context.Context, r tandem.Resolve) (tandem.Mapping, error) {
+	var out tandem.Mapping
+	err := s.update(ctx, r.CustomerID, workflows.UpdateResolve, r.ID, r, &out)
+	return out, err
+}
+
+// update sends a wish to the customer's Outbound workflow, starting it if need be, and waits for the answer.
+func (s *Starter) update(ctx context.Context, customerID, name, updateID string, arg, out any) error {
+	id, kind := workflows.OutboundID(customerID), tandem.ByOperator
+	if name == workflows.UpdateChange {
+		kind = tandem.ByAPI
+	}
 	err := s.retryLostRace(ctx, func() error {
 		start := s.client.NewWithStartWorkflowOperation(options(id, "customer → "+strings.Join(s.providers, ", ")), workflows.Outbound,
 			workflows.OutboundInput{
-				CustomerID: ch.CustomerID, Providers: s.providers,
-				// A worker that dies with the change made and not answered leaves the run without the update: then this is
+				CustomerID: customerID, Providers: s.providers,
+				// A worker that dies with the wish fulfilled and not answered leaves the run without the update: then this is
 				// why the run does what it finds left to do.
-				Cause: tandem.Cause{Kind: tandem.ByAPI, ID: ch.ID},
+				Cause: tandem.Cause{Kind: kind, ID: updateID},
 			})
 		handle, err := s.client.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
 			StartWorkflowOperation: start,
 			UpdateOptions: client.UpdateWorkflowOptions{
-				UpdateID: ch.ID, UpdateName: workflows.UpdateChange, Args: []any{ch},
-				WaitForStage: client.WorkflowUpdateStageCompleted,
+				UpdateID: updateID, UpdateName: name, Args: []any{arg}, WaitForStage: client.WorkflowUpdateStageCompleted,
 			},
 		})
 		if err != nil {
 			return err
 		}
-		return handle.Get(ctx, &out)
+		return handle.Get(ctx, out)
 	})
-	return out, translate(err)
+	return translate(err)
+}
+
+// Nudge passes a person's word on. A retry starts the workflow if it has ended and lets it pass the brake; to skip,
+// something has to be waiting.
+func (s *Starter) Nudge(ctx context.Context, customerID, provider string, word tandem.Word) (tandem.Run, error) {
+	id := workflows.OutboundID(customerID)
+	err := s.client.SignalWorkflow(ctx, id, "", string(word), provider)
+	if _, ended := errors.AsType[*serviceerror.NotFound](err); !ended {
+		if err != nil {
+			return tandem.Run{}, translate(err)
+		}
+		run := s.client.GetWorkflow(ctx, id, "")
+		return tandem.Run{WorkflowID: id, RunID: run.GetRunID()}, nil
+	}
+	if word != tandem.WordRetry {
+		return tandem.Run{}, &tandem.Error{Class: tandem.Conflict, Code: tandem.CodeNothingWaits, Message: "nothing is waiting for this customer"}
+	}
+	return s.signal(ctx, customerID, workflows.SyncSignal{Cause: tandem.Cause{Kind: tandem.ByRetry}, Force: true})
 }
 
 // attempts bounds how often an update is sent again that met a run just as it closed. Each time needs another run to
@@ -97,10 +145,14 @@ func lostRace(err error) bool {
 
 // Sync signals the customer's workflow, starting it if need be.
 func (s *Starter) Sync(ctx context.Context, customerID string, cause tandem.Cause) (tandem.Run, error) {
+	return s.signal(ctx, customerID, workflows.SyncSignal{Cause: cause})
+}
+
+func (s *Starter) signal(ctx context.Context, customerID string, signal workflows.SyncSignal) (tandem.Run, error) {
 	id := workflows.OutboundID(customerID)
-	run, err := s.client.SignalWithStartWorkflow(ctx, id, workflows.SignalSync, workflows.SyncSignal{Cause: cause},
+	run, err := s.client.SignalWithStartWorkflow(ctx, id, workflows.SignalSync, signal,
 		options(id, "customer → "+strings.Join(s.providers, ", ")), workflows.Outbound,
-		workflows.OutboundInput{CustomerID: customerID, Providers: s.providers, Cause: cause})
+		workflows.OutboundInput{CustomerID: customerID, Providers: s.providers, Cause: signal.Cause})
 	return runOf(run), translate(err)
 }
 

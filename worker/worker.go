@@ -41,6 +41,7 @@ func New(c client.Client, acts *activities.Activities, o Options) *Workers {
 		lane := worker.New(c, tandem.TaskQueue(provider), options)
 		lane.RegisterActivity(acts.CallProvider)
 		lane.RegisterActivity(acts.FetchRemote)
+		lane.RegisterActivity(acts.ProveCall)
 		w.all = append(w.all, lane)
 	}
 	return w

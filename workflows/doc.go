@@ -3,11 +3,14 @@
 //	Outbound  platform → provider     id outbound/<customer id>
 //
 //	 Update "change" ──► ChangeCustomer ──► answered: the caller has its customer
+//	 "link" "unlink" "resolve" │
 //	 Signal "sync"   ──►       │
 //	                           ▼            one lane per provider, each on its own:
 //	                ┌──►   PlanCall  ── nothing left ──► lane rests; all rest ──► workflow ends
 //	                │          │ key and body frozen
 //	                │     CallProvider ── can be retried ──► again, same key and body, for as long as it takes
+//	                │          │      ├── nobody knows, and asking again teaches nothing ──► ProveCall ──► RecordAnswer,
+//	                │          │      │       or, proved not to have happened, RenewClaim ──► PlanCall
 //	                │          │      └── cannot ──► ParkCall ──► waits for "retry", "skip" or a change
 //	                │     RecordAnswer ── order in doubt ──► FetchRemote ──► RecordAnswer
 //	                └──────────┘

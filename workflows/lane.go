@@ -17,6 +17,8 @@ type lane struct {
 	busy    bool   // the lane's coroutine runs
 	waiting bool   // it waits for a person
 	retry   bool   // a person said so
+	relink  bool   // a person asked to link again what was unlinked
+	force   bool   // a person lets the next plan pass the brake
 	skip    bool   // a person said so
 	step    string // for people: what it is doing
 	failure *tandem.LastError
@@ -71,11 +73,15 @@ func (l *lane) sync(ctx workflow.Context) {
 		}
 		call, err = l.act(ctx, call)
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+		l.park(ctx, call, err)
+	case call.Blocked != nil:
+		l.failure = call.Blocked
+	default:
 		l.failure = nil
 		return
 	}
-	l.park(ctx, call, err)
 	l.wait(ctx)
 }
 
@@ -83,11 +89,23 @@ func (l *lane) sync(ctx workflow.Context) {
 func (l *lane) act(ctx workflow.Context, call tandem.Call) (tandem.Call, error) {
 	state, err := l.call(ctx, call)
 	if failure := activities.FailureOf(err, workflow.Now(ctx)); failure != nil {
-		if failure.Code == tandem.CodeClaimEnded {
+		switch {
+		case failure.Code == tandem.CodeClaimEnded:
 			return l.plan(ctx) // its event, or a deletion, was taken in while the call was being retried
+		case activities.NeedsProof(failure.Code):
+			return l.prove(ctx, call, failure)
 		}
 		return call, err
 	}
+	next, err := l.take(ctx, call, state)
+	if err != nil {
+		err = unproved(ctx, err) // the call itself was answered
+	}
+	return next, err
+}
+
+// take records an answer and returns the next call.
+func (l *lane) take(ctx workflow.Context, call tandem.Call, state tandem.RemoteState) (tandem.Call, error) {
 	for {
 		recorded, err := l.record(ctx, call, state)
 		if err != nil {
@@ -107,7 +125,10 @@ func (l *lane) plan(ctx workflow.Context) (call tandem.Call, err error) {
 	l.step = "plans"
 	call = tandem.Call{Provider: l.provider, CustomerID: l.customerID}
 	err = workflow.ExecuteLocalActivity(forDatabaseAct(ctx, "plan for "+l.provider), acts.PlanCall,
-		activities.PlanInput{CustomerID: l.customerID, Provider: l.provider}).Get(ctx, &call)
+		activities.PlanInput{
+			CustomerID: l.customerID, Provider: l.provider, Ask: tandem.Ask{Force: l.force, Relink: l.relink},
+		}).Get(ctx, &call)
+	l.force, l.relink = false, false
 	return call, err
 }
 
@@ -175,5 +196,6 @@ func (l *lane) wait(ctx workflow.Context) {
 	if workflow.Await(ctx, func() bool { return l.due || l.retry || l.skip }) != nil {
 		return // the workflow was cancelled
 	}
+	l.force = l.force || l.retry
 	l.due = l.due || l.retry && !l.skip
 }

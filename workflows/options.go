@@ -56,6 +56,26 @@ func forProviderCall(ctx workflow.Context, provider, summary string) workflow.Co
 	})
 }
 
+// forLookup is for walking the provider's lists: minutes of pages, each of which is a sign of life.
+func forLookup(ctx workflow.Context, provider string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           tandem.TaskQueue(provider),
+		StartToCloseTimeout: 30 * time.Minute,
+		HeartbeatTimeout:    time.Minute,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 2 * time.Minute,
+		},
+		Summary:  "look whether it happened in " + provider,
+		Priority: temporal.Priority{PriorityKey: interactive},
+	})
+}
+
+// forAnsweredCall is for a read at the provider that a caller waits for.
+func forAnsweredCall(ctx workflow.Context, provider, summary string) workflow.Context {
+	ctx = forProviderCall(ctx, provider, summary)
+	return workflow.WithScheduleToCloseTimeout(ctx, answering)
+}
+
 // interactive work goes before bulk work on a provider's queue: a person waits for it. Lower is sooner; 3 is Temporal's
 // default.
 const interactive = 2

@@ -12,12 +12,15 @@ import (
 
 // Names of the messages that the workflows take; people type some of them.
 const (
-	UpdateChange = "change" // Outbound: a caller's change
-	SignalSync   = "sync"   // Outbound: look whether something is left to do
-	SignalEvents = "events" // Inbound: events are waiting
-	SignalRetry  = "retry"  // either: do not wait any longer; optional argument: the provider
-	SignalSkip   = "skip"   // either: give up waiting; optional argument: the provider
-	QueryState   = "state"
+	UpdateChange  = "change"  // Outbound: a caller's change
+	UpdateLink    = "link"    // Outbound: a person links
+	UpdateUnlink  = "unlink"  // Outbound: a person unlinks
+	UpdateResolve = "resolve" // Outbound: a person decides a conflict
+	SignalSync    = "sync"    // Outbound: look whether something is left to do
+	SignalEvents  = "events"  // Inbound: events are waiting
+	SignalRetry   = "retry"   // either: do not wait any longer; optional argument: the provider
+	SignalSkip    = "skip"    // either: give up waiting; optional argument: the provider
+	QueryState    = "state"
 )
 
 // OutboundID is the id of the one Outbound workflow a customer can have at a time.
@@ -35,6 +38,7 @@ type OutboundInput struct {
 // SyncSignal is the argument of SignalSync.
 type SyncSignal struct {
 	Cause tandem.Cause `json:"cause"`
+	Force bool         `json:"force,omitempty"` // a person lets it pass the brake
 }
 
 // acts names the activities; it is never called through.
@@ -50,11 +54,11 @@ func Outbound(ctx workflow.Context, in OutboundInput) error {
 }
 
 type outbound struct {
-	in     OutboundInput
-	cause  tandem.Cause // of the latest wish: what is done now is done for its sake
-	lanes  []*lane
-	change workflow.Mutex
-	asked  bool // the lanes have been told to look
+	in               OutboundInput
+	cause            tandem.Cause // of the latest wish: what is done now is done for its sake
+	lanes            []*lane
+	tickets, serving int  // whose turn it is to change something
+	asked            bool // the lanes have been told to look
 }
 
 func (o *outbound) setup(ctx workflow.Context) error {
@@ -64,7 +68,6 @@ func (o *outbound) setup(ctx workflow.Context) error {
 	if o.in.CustomerID == "" || len(o.in.Providers) == 0 {
 		return temporal.NewNonRetryableApplicationError("customer id and providers are required", string(tandem.Bug), nil)
 	}
-	o.change = workflow.NewMutex(ctx)
 	for _, provider := range o.in.Providers {
 		o.lanes = append(o.lanes, &lane{customerID: o.in.CustomerID, provider: provider, cause: &o.cause})
 	}
@@ -75,6 +78,9 @@ func (o *outbound) setup(ctx workflow.Context) error {
 		return err
 	}
 	workflow.GoNamed(ctx, "signals", o.listen)
+	if err := o.takeLinks(ctx); err != nil {
+		return err
+	}
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateChange, o.apply, workflow.UpdateHandlerOptions{
 		Validator: o.validate, Description: "a caller's change to the customer",
 	})
@@ -131,17 +137,10 @@ func (o *outbound) validate(_ workflow.Context, ch tandem.Change) error {
 
 // apply makes a caller's change. Callers take turns, so that the versions they see rise one by one.
 func (o *outbound) apply(ctx workflow.Context, ch tandem.Change) (tandem.Customer, error) {
-	if err := o.change.Lock(ctx); err != nil {
-		return tandem.Customer{}, err
-	}
-	defer o.change.Unlock()
 	var out activities.Changed
-	err := workflow.ExecuteLocalActivity(forAnsweredAct(ctx, string(ch.Kind)+" the customer"), acts.ChangeCustomer, ch).Get(ctx, &out)
-	if refused(ctx, err) {
-		return tandem.Customer{}, err
-	}
-	o.cause = tandem.Cause{Kind: tandem.ByAPI, ID: ch.ID}
-	o.ask(ctx)
+	err := o.inTurn(ctx, tandem.Cause{Kind: tandem.ByAPI, ID: ch.ID}, func() error {
+		return workflow.ExecuteLocalActivity(forAnsweredAct(ctx, string(ch.Kind)+" the customer"), acts.ChangeCustomer, ch).Get(ctx, &out)
+	})
 	return out.Customer, err
 }
 
@@ -149,7 +148,7 @@ func (o *outbound) apply(ctx workflow.Context, ch tandem.Change) (tandem.Custome
 // lanes have to look, or the customer would stay ahead of its providers until somebody touches it again.
 func refused(ctx workflow.Context, err error) bool {
 	failure := activities.FailureOf(err, workflow.Now(ctx))
-	return failure != nil && (failure.Class == tandem.Invalid || failure.Class == tandem.Conflict)
+	return failure != nil && (failure.Class == tandem.Invalid || failure.Class == tandem.Conflict || failure.Class == tandem.Gone)
 }
 
 // listen takes signals for as long as the workflow runs.
@@ -159,6 +158,10 @@ func (o *outbound) listen(ctx workflow.Context) {
 		var s SyncSignal
 		c.Receive(ctx, &s)
 		o.cause = s.Cause
+		for _, l := range o.lanes {
+			l.relink = l.relink || s.Cause.Kind == tandem.ByOperator
+			l.force = l.force || s.Force
+		}
 		o.ask(ctx)
 	})
 	for _, name := range []string{SignalRetry, SignalSkip} {
