@@ -84,29 +84,11 @@ func textField(ch *tandem.Change, name string) **string {
 // decodeMetadata reads the merge patch of the metadata: null or "" removes a key, null instead of the object all of
 // them.
 func (f *faults) decodeMetadata(ch *tandem.Change, raw json.RawMessage) {
-	switch kind := kindOf(raw); kind {
-	case kindNull:
+	if kindOf(raw) == kindNull {
 		ch.ClearMetadata = true
 		return
-	case kindObject:
-	default:
-		f.shape = append(f.shape, fault(fieldMetadata, "wrong_type", "must be an object of strings or null, not "+kind))
-		return
 	}
-	ms, err := members(raw)
-	if err != nil {
-		f.shape = append(f.shape, fault(fieldMetadata, "malformed", "is not a valid JSON object"))
-		return
-	}
-	for _, name := range repeated(ms) {
-		f.shape = append(f.shape, fault(metadataField(name), "duplicate", "appears more than once"))
-	}
-	ch.Patch.Metadata = make(map[string]string, len(ms))
-	for _, m := range ms {
-		if s, ok := f.text(metadataField(m.name), m.raw); ok {
-			ch.Patch.Metadata[m.name] = s
-		}
-	}
+	ch.Patch.Metadata = f.texts(fieldMetadata, raw)
 }
 
 func metadataField(key string) string { return fieldMetadata + "." + key }

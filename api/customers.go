@@ -147,10 +147,15 @@ func (s *Server) changeable(ctx context.Context, id string, expected int64) (tan
 		return cust, err
 	case cust.Status == tandem.Archived:
 		return cust, tandem.Errorf(tandem.Conflict, tandem.CodeCustomerArchived, "the customer is archived and cannot be changed")
-	case expected != 0 && expected != cust.Version:
-		return cust, tandem.Errorf(tandem.Conflict, tandem.CodeVersionMismatch, "the customer has version %d, not %d", cust.Version, expected)
 	}
-	return cust, nil
+	return cust, checkVersion(cust, expected)
+}
+
+func checkVersion(cust tandem.Customer, expected int64) error {
+	if expected != 0 && expected != cust.Version {
+		return tandem.Errorf(tandem.Conflict, tandem.CodeVersionMismatch, "the customer has version %d, not %d", cust.Version, expected)
+	}
+	return nil
 }
 
 func same(a, b tandem.Customer) bool {

@@ -148,6 +148,29 @@ func (f *faults) text(field string, raw json.RawMessage) (string, bool) {
 	return s, true
 }
 
+// texts reads an object of strings; nil when it is none. All faults are noted.
+func (f *faults) texts(field string, raw json.RawMessage) map[string]string {
+	if kind := kindOf(raw); kind != kindObject {
+		f.shape = append(f.shape, fault(field, "wrong_type", "must be an object of strings or null, not "+kind))
+		return nil
+	}
+	ms, err := members(raw)
+	if err != nil {
+		f.shape = append(f.shape, fault(field, "malformed", "is not a valid JSON object"))
+		return nil
+	}
+	for _, name := range repeated(ms) {
+		f.shape = append(f.shape, fault(field+"."+name, "duplicate", "appears more than once"))
+	}
+	out := make(map[string]string, len(ms))
+	for _, m := range ms {
+		if s, ok := f.text(field+"."+m.name, m.raw); ok {
+			out[m.name] = s
+		}
+	}
+	return out
+}
+
 // unstorable says why s cannot be kept as it was written. The decoder replaces what is not text by U+FFFD: one that
 // nobody wrote gives that away.
 func unstorable(raw json.RawMessage, s string) string {

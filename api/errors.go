@@ -22,6 +22,8 @@ const (
 	codeTooLarge         = "body_too_large"         //
 	codeMediaType        = "unsupported_media_type" //
 	codeTimeout          = "request_timeout"        // the client was too slow
+	codeNotReplayable    = "event_not_replayable"   // no workflow could do anything with it
+	codeConflict         = "conflict"               // any that has no code of its own here
 )
 
 // answer is what a code means to a caller. The field is named when the error itself names none.
@@ -30,7 +32,8 @@ type answer struct {
 	field  string
 }
 
-// answers is the one table from code to status. A code that is missing here is a bug and answered with 500.
+// answers is the one table from code to status. A code that is missing here is answered by its class: what a retry helps
+// with is 503, a conflict 409, and anything else a bug and 500.
 var answers = map[string]answer{
 	codeMalformed:                {status: http.StatusBadRequest},
 	codeParameter:                {status: http.StatusBadRequest},
@@ -47,10 +50,17 @@ var answers = map[string]answer{
 	tandem.CodeCustomerExists:    {status: http.StatusConflict},
 	tandem.CodeCustomerArchived:  {status: http.StatusConflict},
 	tandem.CodeExternalIDTaken:   {status: http.StatusConflict, field: "external_id"},
+	tandem.CodeNothingWaits:      {status: http.StatusConflict},
+	tandem.CodeRemoteGone:        {status: http.StatusConflict},
+	tandem.CodeCustomerLinked:    {status: http.StatusConflict},
+	tandem.CodeRemoteLinked:      {status: http.StatusConflict},
+	codeNotReplayable:            {status: http.StatusConflict},
+	codeConflict:                 {status: http.StatusConflict},
 	tandem.CodeVersionMismatch:   {status: http.StatusPreconditionFailed, field: headerIfMatch},
 	codeTooLarge:                 {status: http.StatusRequestEntityTooLarge},
 	codeMediaType:                {status: http.StatusUnsupportedMediaType},
 	tandem.CodeInvalidRequest:    {status: http.StatusUnprocessableEntity},
+	tandem.CodeRemoteNotFound:    {status: http.StatusUnprocessableEntity},
 	tandem.CodeIdempotencyReused: {status: http.StatusUnprocessableEntity, field: headerIdempotencyKey},
 	tandem.CodeInternal:          {status: http.StatusInternalServerError},
 	tandem.CodeUnavailable:       {status: http.StatusServiceUnavailable},
@@ -121,8 +131,11 @@ func classify(err error) *tandem.Error {
 		if _, known := answers[e.Code]; known {
 			return e
 		}
-		if e.Class.Retryable() {
+		switch {
+		case e.Class.Retryable():
 			return &tandem.Error{Class: e.Class, Code: tandem.CodeUnavailable, Err: e}
+		case e.Class == tandem.Conflict:
+			return &tandem.Error{Class: e.Class, Code: codeConflict, Message: e.Message, Fields: e.Fields, Err: e}
 		}
 		return &tandem.Error{Class: tandem.Bug, Code: tandem.CodeInternal, Err: e}
 	}

@@ -9,9 +9,14 @@ import (
 
 const customerPrefix = "cust_"
 
-// customerID is the form that the customers table demands too. An id of another form cannot exist, so it is answered
-// without asking the database.
-var customerID = regexp.MustCompile(`^cust_[0-9A-HJKMNP-TV-Z]{26}$`)
+// The forms of ids, which the tables demand too. An id of another form cannot exist, so it is answered without asking
+// the database.
+var (
+	customerID = regexp.MustCompile(`^cust_[0-9A-HJKMNP-TV-Z]{26}$`)
+	mappingID  = regexp.MustCompile(`^eim_[0-9A-HJKMNP-TV-Z]{26}$`)
+	eventRowID = regexp.MustCompile(`^pev_[0-9A-HJKMNP-TV-Z]{26}$`)
+	journalID  = regexp.MustCompile(`^jrn_[0-9A-HJKMNP-TV-Z]{26}$`)
+)
 
 // entropy makes ids that rise within a millisecond, for lists newest first, and that nobody can guess from another.
 var entropy = &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)}

@@ -1,8 +1,8 @@
 package api
 
 import (
-	"encoding/base64"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,9 +21,6 @@ const (
 	maxWait      = 60 * time.Second
 	defaultLimit = 20
 	maxLimit     = 100
-
-	// cursorVersion lets a later release tell the cursors of an earlier one apart.
-	cursorVersion = "1:"
 )
 
 func badParameter(name, message string) error {
@@ -55,11 +52,19 @@ func query(c echo.Context, known ...string) (url.Values, error) {
 	return values, nil
 }
 
-// waitFor reads ?wait; nil when the caller does not want to wait.
+// waitFor reads ?wait of a route that has no other parameter.
 func waitFor(c echo.Context) (*time.Duration, error) {
 	q, err := query(c, "wait")
-	if err != nil || !q.Has("wait") {
+	if err != nil {
 		return nil, err
+	}
+	return waitIn(q)
+}
+
+// waitIn is nil when the caller does not want to wait.
+func waitIn(q url.Values) (*time.Duration, error) {
+	if !q.Has("wait") {
+		return nil, nil
 	}
 	d, err := time.ParseDuration(q.Get("wait"))
 	if err != nil || d < 0 || d > maxWait {
@@ -85,33 +90,29 @@ func ifMatch(c echo.Context) (int64, error) {
 	return version, nil
 }
 
-// customerQuery reads the filters and the page of a list.
-func customerQuery(c echo.Context) (tandem.CustomerQuery, error) {
-	v, err := query(c, "email", "external_id", "status", "state", "provider_entity_id", "limit", "cursor")
-	if err != nil {
-		return tandem.CustomerQuery{}, err
+// oneOf reads a parameter that takes one of a few words; empty when it is not there.
+func oneOf[T ~string](q url.Values, name string, words ...T) (T, error) {
+	v := T(q.Get(name))
+	if q.Has(name) && !slices.Contains(words, v) {
+		return v, badParameter(name, "must be "+choice(words))
 	}
-	q := tandem.CustomerQuery{
-		Email: v.Get("email"), ExternalID: v.Get("external_id"), ProviderEntityID: v.Get("provider_entity_id"),
-		Status: tandem.Status(v.Get("status")), State: tandem.MappingState(v.Get("state")), Limit: defaultLimit,
-	}
-	if v.Has("status") && !slices.Contains(statuses, q.Status) {
-		return q, badParameter("status", "must be active or archived")
-	}
-	if v.Has("state") && !slices.Contains(states, q.State) {
-		return q, badParameter("state", "must be pending, synced, retrying, parked, conflict or archived")
-	}
-	if v.Has("limit") {
-		if q.Limit, err = strconv.Atoi(v.Get("limit")); err != nil || q.Limit < 1 || q.Limit > maxLimit {
-			return q, badParameter("limit", "must be a number from 1 to 100")
+	return v, nil
+}
+
+// choice writes words out: a, b or c.
+func choice[T ~string](words []T) string {
+	var b strings.Builder
+	for i, w := range words {
+		switch {
+		case i == 0:
+		case i == len(words)-1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
 		}
+		b.WriteString(string(w))
 	}
-	if v.Has("cursor") {
-		if q.After, err = decodeCursor(v.Get("cursor")); err != nil {
-			return q, err
-		}
-	}
-	return q, nil
+	return b.String()
 }
 
 var (
@@ -119,20 +120,73 @@ var (
 	states   = []tandem.MappingState{
 		tandem.Pending, tandem.Synced, tandem.Retrying, tandem.Parked, tandem.InConfl, tandem.Ended,
 	}
+	eventStates = []tandem.EventState{
+		tandem.EventReceived, tandem.EventApplied, tandem.EventEcho, tandem.EventStale, tandem.EventIgnored,
+		tandem.EventConflict, tandem.EventParked,
+	}
 )
 
-// A cursor is the last id of the page before. Callers must not look into it, so it does not look like one.
-func encodeCursor(id string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(cursorVersion + id))
+// listQuery reads the query of a list: its filters, and the page. ids is the form of the ids that its cursors hold.
+func listQuery(c echo.Context, ids *regexp.Regexp, filters ...string) (q url.Values, limit int, after string, err error) {
+	if q, err = query(c, append(filters, "limit", "cursor")...); err != nil {
+		return nil, 0, "", err
+	}
+	limit = defaultLimit
+	if q.Has("limit") {
+		if limit, err = strconv.Atoi(q.Get("limit")); err != nil || limit < 1 || limit > maxLimit {
+			return nil, 0, "", badParameter("limit", "must be a number from 1 to 100")
+		}
+	}
+	if q.Has("cursor") {
+		after, err = decodeCursor(q.Get("cursor"), ids)
+	}
+	return q, limit, after, err
 }
 
-func decodeCursor(cursor string) (string, error) {
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	id, ok := strings.CutPrefix(string(b), cursorVersion)
-	if err != nil || !ok || !customerID.MatchString(id) {
-		return "", badParameter("cursor", "must be the next_cursor of a former page")
+func customerQuery(c echo.Context) (tandem.CustomerQuery, error) {
+	v, limit, after, err := listQuery(c, customerID, "email", "external_id", "status", "state", "provider_entity_id")
+	if err != nil {
+		return tandem.CustomerQuery{}, err
 	}
-	return id, nil
+	q := tandem.CustomerQuery{
+		Email: v.Get("email"), ExternalID: v.Get("external_id"), ProviderEntityID: v.Get("provider_entity_id"),
+		After: after, Limit: limit,
+	}
+	if q.Status, err = oneOf(v, "status", statuses...); err != nil {
+		return q, err
+	}
+	q.State, err = oneOf(v, "state", states...)
+	return q, err
+}
+
+// mappingQuery: entity_type is there for the day when there is a second one.
+func mappingQuery(c echo.Context) (tandem.MappingQuery, error) {
+	v, limit, after, err := listQuery(c, mappingID, "entity_id", "entity_type", "provider_type", "provider_entity_id", "state")
+	if err != nil {
+		return tandem.MappingQuery{}, err
+	}
+	q := tandem.MappingQuery{
+		CustomerID: v.Get("entity_id"), Provider: v.Get("provider_type"), RemoteID: v.Get("provider_entity_id"),
+		After: after, Limit: limit,
+	}
+	if _, err := oneOf(v, "entity_type", tandem.EntityCustomer); err != nil {
+		return q, err
+	}
+	q.State, err = oneOf(v, "state", states...)
+	return q, err
+}
+
+func eventQuery(c echo.Context) (tandem.EventQuery, error) {
+	v, limit, after, err := listQuery(c, eventRowID, "provider_type", "event_id", "object_id", "type", "state")
+	if err != nil {
+		return tandem.EventQuery{}, err
+	}
+	q := tandem.EventQuery{
+		Provider: v.Get("provider_type"), EventID: v.Get("event_id"), ObjectID: v.Get("object_id"), Type: v.Get("type"),
+		After: after, Limit: limit,
+	}
+	q.State, err = oneOf(v, "state", eventStates...)
+	return q, err
 }
 
 // pathParam undoes the escaping that Echo leaves in a parameter when the path holds an escaped slash or the like.

@@ -82,16 +82,6 @@ func (s *Server) withInfo(ctx context.Context, customers ...tandem.Customer) ([]
 	return viewCustomers(customers, mappings), nil
 }
 
-type customerList struct {
-	Items      []customerView `json:"items"`
-	Pagination pagination     `json:"pagination"`
-}
-
-type pagination struct {
-	Limit      int    `json:"limit"`
-	NextCursor string `json:"next_cursor,omitempty"` // absent on the last page
-}
-
 // listCustomers takes two statements, however long the page is.
 func (s *Server) listCustomers(c echo.Context) error {
 	q, err := customerQuery(c)
@@ -100,19 +90,16 @@ func (s *Server) listCustomers(c echo.Context) error {
 	}
 	ctx, cancel := bounded(c)
 	defer cancel()
-	page := pagination{Limit: q.Limit}
-	q.Limit++ // one more says whether there is a next page
+	limit := q.Limit
+	q.Limit++
 	customers, err := s.store.Customers(ctx, q)
 	if err != nil {
 		return err
 	}
-	if len(customers) > page.Limit {
-		customers = customers[:page.Limit]
-		page.NextCursor = encodeCursor(customers[page.Limit-1].ID)
-	}
-	views, err := s.withInfo(ctx, customers...)
+	customers, next := cut(customers, limit, func(c tandem.Customer) string { return c.ID })
+	items, err := s.withInfo(ctx, customers...)
 	if err != nil {
 		return err
 	}
-	return c.JSON(http.StatusOK, customerList{Items: views, Pagination: page})
+	return c.JSON(http.StatusOK, page[customerView]{Items: items, Pagination: next})
 }

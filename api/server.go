@@ -13,9 +13,11 @@ import (
 	"github.com/tandem-sync/tandem"
 )
 
-// store is what the routes read, and the two things they write themselves.
+// store is what the routes read, and the few things they write themselves.
 type store interface {
 	customerReader
+	mappingStore
+	ledger
 	// Reserve binds an Idempotency-Key to a customer id; whoever comes first decides the id. Errors:
 	// CodeIdempotencyReused when the key came with another body before.
 	Reserve(ctx context.Context, keyHash, bodyHash, customerID string) (tandem.Reservation, error)
@@ -28,6 +30,26 @@ type customerReader interface {
 	CustomerByExternalID(ctx context.Context, externalID string) (tandem.Customer, error)
 	Customers(ctx context.Context, q tandem.CustomerQuery) ([]tandem.Customer, error)
 	Mappings(ctx context.Context, customerIDs []string) ([]tandem.Mapping, error)
+	// JournalPage reads a customer's story from its beginning, or from behind the line with the id after.
+	JournalPage(ctx context.Context, customerID, after string, limit int) ([]tandem.JournalEntry, error)
+}
+
+type mappingStore interface {
+	// MappingByID reads one, ended ones too. Errors: CodeMappingNotFound.
+	MappingByID(ctx context.Context, id string) (tandem.Mapping, error)
+	ListMappings(ctx context.Context, q tandem.MappingQuery) ([]tandem.Mapping, error)
+	// SetMappingMetadata replaces the metadata that is not Tandem's own, and leaves the version as it is: it says
+	// nothing about the two sides. Errors: CodeMappingNotFound.
+	SetMappingMetadata(ctx context.Context, id string, metadata map[string]string) (tandem.Mapping, error)
+}
+
+type ledger interface {
+	// ListEvents reads one page, newest first, without payloads.
+	ListEvents(ctx context.Context, q tandem.EventQuery) ([]tandem.LedgerRow, error)
+	// Event reads one row with its payload. Errors: CodeEventNotFound.
+	Event(ctx context.Context, id string) (tandem.LedgerRow, error)
+	// Reopen has a row wait again, whatever its end was. Errors: CodeEventNotFound.
+	Reopen(ctx context.Context, id string) (tandem.LedgerRow, error)
 }
 
 // Deps is what the API stands on. Store, Starter and Providers are required; APIKeys may be empty, and then no key is
@@ -103,6 +125,17 @@ func (s *Server) routes() {
 	s.echo.GET("/v1/customers/external/:external_id", s.getCustomerByExternalID)
 	s.echo.PATCH("/v1/customers/:id", s.updateCustomer)
 	s.echo.PUT("/v1/customers/:id", s.updateCustomer)
+	s.echo.DELETE("/v1/customers/:id", s.archiveCustomer)
+	s.echo.POST("/v1/customers/:id/sync", s.syncCustomer)
+	s.echo.GET("/v1/customers/:id/journal", s.getJournal)
+	s.echo.POST(pathMappings, s.createMapping)
+	s.echo.GET(pathMappings, s.listMappings)
+	s.echo.GET(pathMappings+"/:id", s.getMapping)
+	s.echo.PUT(pathMappings+"/:id", s.updateMapping)
+	s.echo.DELETE(pathMappings+"/:id", s.deleteMapping)
+	s.echo.GET("/v1/provider-events", s.listEvents)
+	s.echo.GET("/v1/provider-events/:id", s.getEvent)
+	s.echo.POST("/v1/provider-events/:id/replay", s.replayEvent)
 }
 
 // pathWebhooks is the one route under /v1 that takes a signature instead of a key.

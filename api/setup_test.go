@@ -138,7 +138,7 @@ func fitsDocument(t testing.TB, req *http.Request, r response) {
 	t.Helper()
 	doc, router := document()
 	route, params, err := router.FindRoute(req)
-	if err != nil {
+	if err != nil || r.status == http.StatusMethodNotAllowed { // this router takes a missing id for an empty one
 		schema := doc.Components.Schemas["Problem"].Value
 		require.NoError(t, schema.VisitJSON(r.json(t)), string(r.body))
 		return

@@ -12,28 +12,28 @@ import (
 // customerView is a customer on the wire: flat, and without the fields that are empty, which a caller need not tell
 // from absent. metadata is always an object.
 type customerView struct {
-	ID                string                 `json:"id"`
-	ExternalID        string                 `json:"external_id,omitempty"`
-	Name              string                 `json:"name,omitempty"`
-	Email             string                 `json:"email,omitempty"`
-	Phone             string                 `json:"phone,omitempty"`
-	AddressLine1      string                 `json:"address_line1,omitempty"`
-	AddressLine2      string                 `json:"address_line2,omitempty"`
-	AddressCity       string                 `json:"address_city,omitempty"`
-	AddressState      string                 `json:"address_state,omitempty"`
-	AddressPostalCode string                 `json:"address_postal_code,omitempty"`
-	AddressCountry    string                 `json:"address_country,omitempty"`
-	Metadata          map[string]string      `json:"metadata"`
-	Status            tandem.Status          `json:"status"`
-	Version           int64                  `json:"version"`
-	CreatedAt         time.Time              `json:"created_at"`
-	UpdatedAt         time.Time              `json:"updated_at"`
-	ArchivedAt        *time.Time             `json:"archived_at,omitempty"`
-	ProviderInfo      map[string]mappingView `json:"provider_info,omitzero"` // nil: not asked for
+	ID                string              `json:"id"`
+	ExternalID        string              `json:"external_id,omitempty"`
+	Name              string              `json:"name,omitempty"`
+	Email             string              `json:"email,omitempty"`
+	Phone             string              `json:"phone,omitempty"`
+	AddressLine1      string              `json:"address_line1,omitempty"`
+	AddressLine2      string              `json:"address_line2,omitempty"`
+	AddressCity       string              `json:"address_city,omitempty"`
+	AddressState      string              `json:"address_state,omitempty"`
+	AddressPostalCode string              `json:"address_postal_code,omitempty"`
+	AddressCountry    string              `json:"address_country,omitempty"`
+	Metadata          map[string]string   `json:"metadata"`
+	Status            tandem.Status       `json:"status"`
+	Version           int64               `json:"version"`
+	CreatedAt         time.Time           `json:"created_at"`
+	UpdatedAt         time.Time           `json:"updated_at"`
+	ArchivedAt        *time.Time          `json:"archived_at,omitempty"`
+	ProviderInfo      map[string]infoView `json:"provider_info,omitzero"` // nil: not asked for
 }
 
-// mappingView is what provider_info says of one provider.
-type mappingView struct {
+// infoView is what provider_info says of one provider.
+type infoView struct {
 	ProviderEntityID string                 `json:"provider_entity_id,omitempty"`
 	State            tandem.MappingState    `json:"state"`
 	LastError        *tandem.LastError      `json:"last_error,omitempty"`
@@ -56,8 +56,8 @@ func viewCustomer(c tandem.Customer) customerView {
 	}
 }
 
-func viewMapping(m tandem.Mapping) mappingView {
-	return mappingView{
+func viewInfo(m tandem.Mapping) infoView {
+	return infoView{
 		ProviderEntityID: m.RemoteID, State: m.State, LastError: m.LastError, Conflicts: m.Conflicts,
 		SyncedAt: utc(m.SyncedAt), Metadata: object(m.Metadata), CreatedAt: m.CreatedAt.UTC(), UpdatedAt: m.UpdatedAt.UTC(),
 		ArchivedAt: utc(m.ArchivedAt), ArchivedReason: m.ArchivedReason,
@@ -66,12 +66,12 @@ func viewMapping(m tandem.Mapping) mappingView {
 
 // viewCustomers gives every customer its provider_info.
 func viewCustomers(customers []tandem.Customer, mappings []tandem.Mapping) []customerView {
-	info := make(map[string]map[string]mappingView, len(customers))
+	info := make(map[string]map[string]infoView, len(customers))
 	for _, c := range customers {
-		info[c.ID] = map[string]mappingView{}
+		info[c.ID] = map[string]infoView{}
 	}
 	for _, m := range mappings {
-		info[m.CustomerID][m.Provider] = viewMapping(m)
+		info[m.CustomerID][m.Provider] = viewInfo(m)
 	}
 	views := make([]customerView, len(customers))
 	for i, c := range customers {
