@@ -38,10 +38,11 @@ func TestFailed(t *testing.T) {
 		message string
 		again   bool
 	}{
-		"transient":    {tandem.Errorf(tandem.Transient, "unavailable", "secret"), tandem.Transient, "transient/unavailable", true},
-		"ambiguous":    {tandem.Errorf(tandem.Ambiguous, "saved_500", "secret"), tandem.Ambiguous, "ambiguous/saved_500", true},
-		"rate limited": {tandem.Errorf(tandem.RateLimited, "rate_limit", "secret"), tandem.RateLimited, "rate_limited/rate_limit", true},
-		"auth":         {tandem.Errorf(tandem.Auth, "api_key_invalid", "secret"), tandem.Auth, "auth/api_key_invalid", true},
+		"transient":     {tandem.Errorf(tandem.Transient, "unavailable", "secret"), tandem.Transient, "transient/unavailable", true},
+		"ambiguous":     {tandem.Errorf(tandem.Ambiguous, "timeout", "secret"), tandem.Ambiguous, "ambiguous/timeout", true},
+		"saved failure": {tandem.Errorf(tandem.Ambiguous, tandem.CodeSavedFailure, "secret"), tandem.Ambiguous, "ambiguous/saved_500", false},
+		"rate limited":  {tandem.Errorf(tandem.RateLimited, "rate_limit", "secret"), tandem.RateLimited, "rate_limited/rate_limit", true},
+		"auth":          {tandem.Errorf(tandem.Auth, "api_key_invalid", "secret"), tandem.Auth, "auth/api_key_invalid", true},
 		"invalid": {
 			&tandem.Error{Class: tandem.Invalid, Code: "email_invalid", Param: "email", RequestID: "req_1", Message: "secret"},
 			tandem.Invalid, "invalid/email_invalid in email (req_1)", false,

@@ -99,7 +99,7 @@ func TestCallProvider(t *testing.T) {
 				require.Equal(t, tandem.CodeKeyExpired, failure.Code)
 			}
 			require.Empty(t, b.requests())
-			require.Equal(t, tandem.Pending, b.mapping(t, id).State, "it is not retried, so it must not say so")
+			require.Equal(t, tandem.Retrying, b.mapping(t, id).State, "what became of it is being looked up")
 			call.FrozenAt = time.Now().Add(-activities.KeyLife + time.Minute)
 			_, err := get(t, b, s, b.acts.CallProvider, call)
 			require.NoError(t, err)
@@ -177,9 +177,14 @@ func TestCallProvider_faults(t *testing.T) {
 				require.Equal(t, tandem.Pending, m.State, "whoever parks it says why")
 				return
 			}
-			wait := requireRetried(t, err)
-			require.GreaterOrEqual(t, wait, c.wait[0])
-			require.LessOrEqual(t, wait, c.wait[1])
+			if c.stays {
+				requireFinal(t, err) // to ask again would teach nothing: it has to be looked up
+				requireProof(t, b, s, call, c.applied)
+			} else {
+				wait := requireRetried(t, err)
+				require.GreaterOrEqual(t, wait, c.wait[0])
+				require.LessOrEqual(t, wait, c.wait[1])
+			}
 			require.Equal(t, tandem.Retrying, m.State)
 			require.Equal(t, c.class, m.LastError.Class)
 			require.Equal(t, failure.Code, m.LastError.Code)
@@ -200,6 +205,20 @@ func TestCallProvider_faults(t *testing.T) {
 				require.Empty(t, b.standIn.Customers())
 			}
 		})
+	}
+}
+
+// requireProof looks up, twice, whether a call happened.
+func requireProof(t *testing.T, b *bundle, s style, call tandem.Call, happened bool) {
+	t.Helper()
+	for range 2 {
+		proof, err := get(t, b, s, b.acts.ProveCall, call)
+		require.NoError(t, err)
+		require.Equal(t, happened, proof.State != nil)
+		if happened {
+			require.Equal(t, call.Key, proof.State.Key)
+			require.Equal(t, call.CustomerID, proof.State.Fields.Reserved[tandem.KeyCustomerID])
+		}
 	}
 }
 

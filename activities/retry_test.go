@@ -24,11 +24,11 @@ type restarting struct {
 	away atomic.Int64
 }
 
-func (r *restarting) Plan(ctx context.Context, customerID, provider string) (tandem.Call, error) {
+func (r *restarting) Plan(ctx context.Context, customerID, provider string, ask tandem.Ask) (tandem.Call, error) {
 	if r.away.Add(-1) >= 0 {
 		return tandem.Call{}, &tandem.Error{Class: tandem.Transient, Code: tandem.CodeUnavailable, Message: "the database is not available"}
 	}
-	return r.Store.Plan(ctx, customerID, provider)
+	return r.Store.Plan(ctx, customerID, provider, ask)
 }
 
 // A local activity is retried as its policy says, in milliseconds: somebody waits for it, and the workflow task with

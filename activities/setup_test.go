@@ -199,7 +199,7 @@ func (b *bundle) stored(t *testing.T) (id string, call tandem.Call) {
 
 func (b *bundle) planned(t *testing.T, id string) tandem.Call {
 	t.Helper()
-	call, err := b.store.Plan(t.Context(), id, "stripe")
+	call, err := b.store.Plan(t.Context(), id, "stripe", tandem.Ask{})
 	require.NoError(t, err)
 	return call
 }

@@ -33,7 +33,7 @@ func TestBrokenConnection(t *testing.T) {
 		}
 		for _, act := range []func() error{
 			func() error { _, err := b.Customer(t.Context(), c.ID); return err },
-			func() error { _, err := b.Plan(t.Context(), c.ID, "stripe"); return err },
+			func() error { _, err := b.Plan(t.Context(), c.ID, "stripe", tandem.Ask{}); return err },
 			func() error {
 				_, err := b.ApplyRemote(t.Context(), []tandem.RemoteState{event("cus_1", 10, tandem.Fields{Name: "A"})}, work)
 				return err
@@ -124,7 +124,7 @@ func TestBrokenConnection(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		failed := make(chan error, 1)
 		go func() {
-			_, err := b.Plan(ctx, c.ID, "stripe")
+			_, err := b.Plan(ctx, c.ID, "stripe", tandem.Ask{})
 			failed <- err
 		}()
 		require.Eventually(t, func() bool {

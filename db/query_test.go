@@ -71,7 +71,7 @@ func TestCustomers(t *testing.T) {
 		require.Equal(t, tandem.Archived, b.customer(ids[3]).Status)
 		_, err := b.Customer(t.Context(), customerID())
 		requireCode(t, err, tandem.Invalid, tandem.CodeCustomerNotFound)
-		_, err = b.Plan(t.Context(), customerID(), "stripe")
+		_, err = b.Plan(t.Context(), customerID(), "stripe", tandem.Ask{})
 		requireCode(t, err, tandem.Invalid, tandem.CodeCustomerNotFound)
 	})
 

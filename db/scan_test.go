@@ -99,7 +99,10 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 			_, err := s.ApplyChange(ctx, ch, apiWork(ch))
 			return err
 		}},
-		{"Plan", func(ctx context.Context, s *db.Store) error { _, err := s.Plan(ctx, id, "stripe"); return err }},
+		{"Plan", func(ctx context.Context, s *db.Store) error {
+			_, err := s.Plan(ctx, id, "stripe", tandem.Ask{})
+			return err
+		}},
 		{"Mappings", func(ctx context.Context, s *db.Store) error { _, err := s.Mappings(ctx, []string{id}); return err }},
 		{"Journal", func(ctx context.Context, s *db.Store) error { _, err := s.Journal(ctx, id, 100); return err }},
 		{"Customer", func(ctx context.Context, s *db.Store) error { _, err := s.Customer(ctx, id); return err }},

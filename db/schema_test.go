@@ -83,6 +83,7 @@ func TestConstraints(t *testing.T) {
 		"mappings_waiting_has_error":            mapping(`, state`, `, 'parked'`),
 		"mappings_claim_whole":                  mapping(`, claim`, `, '{"action": "create", "key": "k"}'`),
 		"mappings_archived_has_reason":          mapping(`, state`, `, 'archived'`),
+		"mappings_on_archive_known":             mapping(`, on_archive`, `, 'forget'`),
 		"mappings_archived_reason_known":        mapping(`, state, archived_at, archived_reason`, `, 'archived', now(), 'bored'`),
 
 		"remote_tombstones_pkey": `INSERT INTO remote_tombstones (provider_type, provider_entity_id, deleted_at) VALUES ('stripe', 'cus_0', now())`,
@@ -195,7 +196,7 @@ func TestMigrate(t *testing.T) {
 			require.NoError(t, err)
 			total += len(ran[i])
 		}
-		require.Equal(t, 1, total)
+		require.Equal(t, 2, total, "every migration once")
 	})
 
 	t.Run("a database that is behind says so", func(t *testing.T) {

@@ -75,7 +75,7 @@ func (b *bundle) linked(remoteID string) tandem.Customer {
 
 func (b *bundle) plan(id string) tandem.Call {
 	b.t.Helper()
-	call, err := b.Plan(b.ctx, id, "stripe")
+	call, err := b.Plan(b.ctx, id, "stripe", tandem.Ask{})
 	require.NoError(b.t, err)
 	return call
 }

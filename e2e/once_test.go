@@ -45,7 +45,11 @@ func TestSameEventTwentyTimesAtOnceHasOneEffect(t *testing.T) {
 	require.Len(t, calm.journal(t, c.ID), 1)
 	eventually(t, func(ct *assert.CollectT) {
 		rows := calm.ledger(ct, remoteID)
-		require.Equal(ct, []event{{EventID: eventID, Type: "customer.created", State: "applied", Deliveries: int(deliveries.Load())}}, rows)
+		require.Len(ct, rows, 1)
+		// A delivery that was refused because the machine is busy may not have reached the ledger.
+		require.GreaterOrEqual(ct, rows[0].Deliveries, 20)
+		require.LessOrEqual(ct, rows[0].Deliveries, int(deliveries.Load()))
+		require.Equal(ct, []event{{EventID: eventID, Type: "customer.created", State: "applied", Deliveries: rows[0].Deliveries}}, rows)
 	}, "the ledger")
 	require.Equal(t, 1, calm.count(t, `SELECT count(*) FROM customers WHERE email = $1`, c.Email))
 	require.Empty(t, calm.stripe.calls(t, c.ID, remoteID))

@@ -17,9 +17,9 @@ import (
 const (
 	// CodeSaved500 is Stripe's 500 on a create or update. Whether it happened is open, and the same key brings the same
 	// 500 for a day: only looking can tell. A new key is safe only after the look.
-	CodeSaved500 = "saved_500"
+	CodeSaved500 = tandem.CodeSavedFailure
 	// CodeIdempotency: the key was used with other parameters before. What was done under it must be looked up.
-	CodeIdempotency = "idempotency_error"
+	CodeIdempotency = tandem.CodeKeyReused
 	// CodeParameterInvalid is a refused value that Stripe gives no code for, as with texts that are too long.
 	CodeParameterInvalid = "parameter_invalid"
 	// CodeUnreadable is a success whose body is no customer: a broken proxy, or not Stripe at all.
