@@ -120,7 +120,6 @@ func (p *proxy) forward(client, server net.Conn, mute *sync.Mutex) {
 			return
 		}
 		if what == unheard {
-			_ = client.Close()
 			mute.Lock() // the answer is not passed on
 		}
 		_, err := server.Write(slices.Concat(header, body))
@@ -128,6 +127,7 @@ func (p *proxy) forward(client, server net.Conn, mute *sync.Mutex) {
 			// Terminate is read after the statement is done, so the server has carried it out when it hangs up.
 			_, _ = server.Write([]byte{'X', 0, 0, 0, 4})
 			_, _ = io.Copy(io.Discard, server)
+			_ = client.Close() // only now: whoever asks next finds it carried out
 			mute.Unlock()
 			return
 		}
