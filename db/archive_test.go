@@ -382,6 +382,17 @@ func TestBrake(t *testing.T) {
 		require.Nil(t, b.plan(third.ID).Blocked)
 	})
 
+	t.Run("an archive that kept its remote customer does not count", func(t *testing.T) {
+		t.Parallel()
+		b := setupWith(t, one)
+		first, second := b.linked("cus_1"), b.linked("cus_2")
+		b.change(archival(first.ID, tandem.KeepRemote))
+		require.Equal(t, tandem.ActNothing, b.plan(first.ID).Action)
+		b.requireEnded(first.ID, tandem.DeletedLocal)
+		b.change(archival(second.ID, ""))
+		require.Nil(t, b.plan(second.ID).Blocked)
+	})
+
 	t.Run("it holds up no update", func(t *testing.T) {
 		t.Parallel()
 		b, _ := stopped(t)

@@ -97,26 +97,22 @@ func (l *lane) act(ctx workflow.Context, call tandem.Call) (tandem.Call, error) 
 		}
 		return call, err
 	}
-	next, err := l.take(ctx, call, state)
-	if err != nil {
-		err = unproved(ctx, err) // the call itself was answered
-	}
-	return next, err
+	return l.take(ctx, call, state)
 }
 
-// take records an answer and returns the next call.
+// take records an answer and returns the next call. Whatever fails in here is not the call, which has been answered.
 func (l *lane) take(ctx workflow.Context, call tandem.Call, state tandem.RemoteState) (tandem.Call, error) {
 	for {
 		recorded, err := l.record(ctx, call, state)
 		if err != nil {
-			return call, err
+			return call, unproved(ctx, err)
 		}
 		if recorded.Fetch == nil {
 			return recorded.Next, nil
 		}
 		// Something else was recorded while the call was under way: which came first, only the provider can say.
 		if state, err = l.fetch(ctx, *recorded.Fetch); err != nil {
-			return call, err
+			return call, unproved(ctx, err)
 		}
 	}
 }

@@ -32,11 +32,7 @@ func (l *lane) prove(ctx workflow.Context, call tandem.Call, failure *tandem.Las
 	case err != nil:
 		return call, unproved(ctx, err)
 	case call.Action == tandem.ActCreate && proof.State != nil:
-		next, err := l.take(ctx, call, *proof.State)
-		if err != nil {
-			err = unproved(ctx, err)
-		}
-		return next, err
+		return l.take(ctx, call, *proof.State)
 	case proof.State != nil:
 		if err := l.takeLook(ctx, *proof.State); err != nil {
 			return call, unproved(ctx, err)

@@ -248,6 +248,29 @@ func TestProve(t *testing.T) {
 		require.Equal(t, []string{"stripe:1.0", "stripe:1.0"}, p.keys(), "the same call")
 		require.Len(t, p.records, 1)
 	})
+	t.Run("a lookup that is refused proves nothing: the claim stays, and no second create is sent", func(t *testing.T) {
+		t.Parallel()
+		p := newProver(t)
+		p.fail = first(2, unproved(tandem.CodeSavedFailure))
+		p.find = func(call tandem.Call, attempt int) (activities.Proof, error) {
+			if attempt == 1 {
+				last := tandem.LastError{Class: tandem.Invalid, Code: "resource_missing", Message: "told by the test"}
+				return activities.Proof{}, temporal.NewApplicationErrorWithOptions("invalid/resource_missing", string(tandem.Invalid),
+					temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{last}})
+			}
+			return found(call, attempt)
+		}
+		p.changeAt(0, "chg_1")
+		p.at(time.Hour, func() {
+			require.Len(t, p.parks, 1)
+			require.Equal(t, tandem.Bug, p.parks[0].Failure.Class, "invalid would say that the create was refused")
+			require.Equal(t, "resource_missing", p.parks[0].Failure.Code)
+			require.Empty(t, p.renewed)
+			p.env.SignalWorkflow(workflows.SignalRetry, "")
+		})
+		require.NoError(t, p.run())
+		require.Equal(t, []string{"stripe:1.0", "stripe:1.0"}, p.keys(), "never another key")
+	})
 	t.Run("a change during the quiet is planned afterwards", func(t *testing.T) {
 		t.Parallel()
 		p := newProver(t)
