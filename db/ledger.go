@@ -23,7 +23,7 @@ const reasonNotCustomer = "not_a_customer"
 // workflow; Open says that somebody has to process the row.
 func (s *Store) Ingest(ctx context.Context, provider string, e tandem.Event) (tandem.Ingested, error) {
 	var out tandem.Ingested
-	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+	err := s.inRace(ctx, func(tx *sqlx.Tx) error {
 		d := tandem.Decision{State: tandem.EventIgnored, Reason: reasonNotCustomer}
 		if e.State != nil {
 			state := *e.State

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tandem-sync/tandem"
 	"github.com/tandem-sync/tandem/db"
 	"github.com/tandem-sync/tandem/db/dbtest"
 )
@@ -20,6 +21,7 @@ import (
 // connection at one of them.
 type proxy struct {
 	server string
+	direct string // the database's own address
 
 	mu         sync.Mutex
 	statements []string
@@ -38,9 +40,26 @@ const (
 // throughProxy is setup with a proxy in between.
 func throughProxy(t *testing.T) (*bundle, *proxy) {
 	t.Helper()
-	u, err := url.Parse(dbtest.NewURL(t))
+	p, address := newProxy(t)
+	return &bundle{Store: openAt(t, address, dbtest.Policy), t: t, ctx: t.Context()}, p
+}
+
+// openAt is a store on a database that is there already.
+func openAt(t *testing.T, address string, policy tandem.Policy) *db.Store {
+	t.Helper()
+	store, err := db.Open(t.Context(), db.Config{URL: address, Policy: policy, Providers: []string{"stripe"}})
 	require.NoError(t, err)
-	p := &proxy{server: u.Host}
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	return store
+}
+
+// newProxy stands before a fresh database; the address is the way through it.
+func newProxy(t *testing.T) (p *proxy, address string) {
+	t.Helper()
+	direct := dbtest.NewURL(t)
+	u, err := url.Parse(direct)
+	require.NoError(t, err)
+	p = &proxy{server: u.Host, direct: direct}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	var open sync.WaitGroup
@@ -54,14 +73,11 @@ func throughProxy(t *testing.T) (*bundle, *proxy) {
 		}
 	})
 	u.Host = listener.Addr().String()
-	store, err := db.Open(t.Context(), db.Config{URL: u.String(), Policy: dbtest.Policy, Providers: []string{"stripe"}})
-	require.NoError(t, err)
 	t.Cleanup(func() {
-		require.NoError(t, store.Close())
 		require.NoError(t, listener.Close())
 		open.Wait()
 	})
-	return &bundle{Store: store, t: t, ctx: t.Context()}, p
+	return p, u.String()
 }
 
 func (p *proxy) serve(client net.Conn) {
@@ -168,11 +184,26 @@ func (p *proxy) once(prefix string, what cut) {
 	done := false
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.statements = nil // nobody reads them twice
 	p.cut = func(statement string) cut {
 		if done || !strings.HasPrefix(strings.TrimSpace(strings.ToUpper(statement)), prefix) {
 			return pass
 		}
 		done = true
 		return what
+	}
+}
+
+// before has somebody else act just before the first statement that says this is passed on.
+func (p *proxy) before(phrase string, act func()) {
+	done := false
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = func(statement string) cut {
+		if !done && strings.Contains(statement, phrase) {
+			done = true
+			act()
+		}
+		return pass
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/db/dbtest"
 )
 
 const crowd = 20
@@ -184,5 +185,14 @@ func TestAtOnce(t *testing.T) {
 		require.Equal(t, 1, b.count(`SELECT count(*) FROM entity_integration_mappings`))
 		require.Equal(t, []string{"outbound create", "outbound create"}, b.story(c.ID))
 		require.Equal(t, c, b.customer(c.ID))
+	})
+
+	t.Run("a remote customer that is linked while a delivery looks at it is no reason to refuse the delivery", func(t *testing.T) {
+		t.Parallel()
+		b, p := throughProxy(t)
+		beside := &bundle{Store: openAt(t, p.direct, dbtest.Policy), t: t, ctx: t.Context()}
+		p.before("ORDER BY m.archived_at NULLS LAST", func() { beside.apply(event("cus_1", 10, tandem.Fields{Name: "A"})) })
+		require.Equal(t, tandem.EventEcho, b.ingest(event("cus_1", 10, tandem.Fields{Name: "A"})).State)
+		require.Equal(t, 1, b.count(`SELECT count(*) FROM customers`))
 	})
 }
