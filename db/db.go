@@ -4,7 +4,8 @@
 //
 // The customer's row is the lock. Whoever writes a customer or a mapping holds that customer's row FOR UPDATE, taken
 // in the order of ids, so that transactions queue up instead of deadlocking. A remote customer that has no customer
-// yet has no row to lock; there the unique indexes decide, and the loser starts its transaction over.
+// yet has no row to lock; whoever takes in what was seen of it holds an advisory lock on its id instead, taken before
+// all rows. What still meets is decided by the unique indexes, and the loser starts its transaction over.
 //
 // Every method is safe to run twice. A commit whose outcome is unknown (lib/pq cannot tell when the connection breaks
 // in it) comes back as Ambiguous, and running the method again finds out.

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tandem-sync/tandem"
@@ -195,4 +197,33 @@ func TestAtOnce(t *testing.T) {
 		require.Equal(t, tandem.EventEcho, b.ingest(event("cus_1", 10, tandem.Fields{Name: "A"})).State)
 		require.Equal(t, 1, b.count(`SELECT count(*) FROM customers`))
 	})
+
+	for name, meanwhile := range map[string][]tandem.RemoteState{
+		"deleted":              {deleted(event("cus_1", 20, tandem.Fields{}))},
+		"imported and deleted": {event("cus_1", 15, tandem.Fields{Name: "A"}), deleted(event("cus_1", 20, tandem.Fields{}))},
+	} {
+		t.Run("a remote customer that is "+name+" while a page imports it stays deleted", func(t *testing.T) {
+			t.Parallel()
+			b, p := throughProxy(t)
+			beside := &bundle{Store: openAt(t, p.direct, dbtest.Policy), t: t, ctx: t.Context()}
+			var others sync.WaitGroup
+			p.before("INSERT INTO customers", func() {
+				others.Go(func() {
+					for _, s := range meanwhile {
+						_, err := beside.ApplyRemote(t.Context(), []tandem.RemoteState{s}, work)
+						assert.NoError(t, err)
+					}
+				})
+				assert.Eventually(t, func() bool { // they are done, or have to wait for the page
+					return beside.count(`SELECT count(*) FROM remote_tombstones`)+
+						beside.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) > 0
+				}, 10*time.Second, 5*time.Millisecond)
+			})
+			b.apply(event("cus_1", 10, tandem.Fields{Name: "A"}))
+			others.Wait()
+			require.Equal(t, 1, b.count(`SELECT count(*) FROM remote_tombstones`))
+			require.Equal(t, 0, b.count(`SELECT count(*) FROM customers WHERE status = 'active'`))
+			require.Equal(t, 1, b.count(`SELECT count(*) FROM entity_integration_mappings`))
+		})
+	}
 }

@@ -71,6 +71,11 @@ func (s *Store) load(ctx context.Context, tx *sqlx.Tx, states []tandem.RemoteSta
 			externals = append(externals, id)
 		}
 	}
+	if lock {
+		if err := lockRemotes(ctx, tx, provider, remotes); err != nil {
+			return nil, err
+		}
+	}
 	if err := w.loadCustomers(ctx, tx, provider, remotes, named, externals, lock); err != nil {
 		return nil, err
 	}
@@ -86,6 +91,17 @@ func (s *Store) load(ctx context.Context, tx *sqlx.Tx, states []tandem.RemoteSta
 		w.tombstones[id] = true
 	}
 	return w, translate(err)
+}
+
+// lockRemotes has transactions about the same remote customer take turns. One that is not linked has no row to lock, and
+// without this it could be deleted between our look and our link: the deletion would find nothing to end, and we would
+// link what is gone. Always taken before any row and in one order, so that nobody waits in a circle.
+func lockRemotes(ctx context.Context, tx *sqlx.Tx, provider string, remotes []string) error {
+	_, err := tx.ExecContext(ctx, `
+		SELECT pg_advisory_xact_lock(key)
+		FROM (SELECT DISTINCT hashtextextended($1 || '/' || id, 0) AS key FROM unnest($2::text[]) id ORDER BY 1) remotes`,
+		provider, pq.Array(remotes))
+	return translate(err)
 }
 
 func (w *world) loadCustomers(ctx context.Context, tx *sqlx.Tx, provider string, remotes, named, externals []string, lock bool) error {
