@@ -31,13 +31,14 @@ var mayImport = map[string][]string{
 	"providers/providertest":      {module, "github.com/stretchr/testify/"},
 	"api":                         {module, "github.com/labstack/echo/v4/", "github.com/prometheus/client_golang/", "github.com/oklog/ulid/v2"},
 	"app":                         {module + "/", "go.temporal.io/sdk/", "github.com/prometheus/", "go.opentelemetry.io/otel/", "github.com/caarlos0/env/v11", "golang.org/x/sync/"},
+	"simtest":                     {module, "pgregory.net/rapid"},
 	"devstack":                    {"go.temporal.io/", "google.golang.org/", "github.com/lib/pq", "github.com/fergusstrange/embedded-postgres", "golang.org/x/sys/"},
 	"cmd/tandem":                  {module, module + "/app", "github.com/spf13/cobra"},
 	"cmd/tandem-dev":              {module, module + "/app", module + "/db", module + "/devstack", module + "/providers/stripe/stripetest", "go.temporal.io/sdk/", "github.com/spf13/cobra", "golang.org/x/sync/"},
 }
 
 // notInProduction never reaches the binary that is shipped.
-var notInProduction = []string{"/devstack", "/db/dbtest", "/providers/stripe/stripetest", "/providers/providertest", "/e2e"}
+var notInProduction = []string{"/devstack", "/db/dbtest", "/providers/stripe/stripetest", "/providers/providertest", "/simtest", "/e2e"}
 
 func TestImportRules(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,159 @@
+package simtest
+
+import (
+	"context"
+	"time"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// inbound is workflows.Inbound of one remote customer.
+type inbound struct {
+	remote string
+	due    bool
+	busy   bool
+	phase  phase
+	begun  time.Time
+	after  int64
+	rows   []string // of the ledger, that the fetch settles
+	seen   answer
+	state  tandem.RemoteState
+}
+
+func (w *world) stepInbound(i *inbound, s step) {
+	i.busy = true
+	defer func() { i.busy = false }()
+	switch i.phase {
+	case idle:
+		i.due = false
+		if !w.applyEvents(i, s) {
+			i.due = true
+		}
+	case fetching:
+		i.seen, i.phase = w.remote.look(i.remote), looked
+		w.tell("inbound: fetch sees %s", show(i.seen.fields))
+	case looked:
+		i.state = w.remote.answer(i.seen, tandem.FromFetch, i.begun)
+		i.state.After, i.state.EventRows = i.after, i.rows
+		i.phase = heard
+	case heard:
+		w.applyFetched(i, s)
+	}
+}
+
+// applyEvents is the activity of that name.
+func (w *world) applyEvents(i *inbound, s step) bool {
+	states, ok := w.waiting(i)
+	if !ok {
+		return false
+	}
+	var outcomes []tandem.Outcome
+	if len(states) > 0 {
+		ok = w.armed(s.fault(), "apply events", func(ctx context.Context) (err error) {
+			outcomes, err = w.store.ApplyRemote(ctx, states, w.work(tandem.ByWebhook, states[len(states)-1].EventID))
+			return err
+		})
+	}
+	if !ok {
+		return false
+	}
+	doubt, rows, after := false, []string(nil), int64(0)
+	for n, o := range outcomes {
+		w.tell("inbound: %s %s %s: %s %s, fetch %t", states[n].EventID, states[n].EventType, show(states[n].Fields), o.State, o.Reason, o.Fetch)
+		if o.Fetch {
+			doubt, rows, after = true, append(rows, states[n].EventRows...), o.MappingVersion
+		}
+	}
+	if !w.poke(i) {
+		return false
+	}
+	if doubt {
+		w.fetches++
+		i.fetch(w.remote.now, after, rows)
+	}
+	return true
+}
+
+func (i *inbound) fetch(now time.Time, after int64, rows []string) {
+	i.phase, i.begun, i.after, i.rows = fetching, now, after, rows
+}
+
+// waiting reads the payloads of the rows that wait, as the provider's adapter would.
+func (w *world) waiting(i *inbound) ([]tandem.RemoteState, bool) {
+	var rows []tandem.LedgerRow
+	ok := w.act("waiting", func(ctx context.Context) (err error) {
+		rows, err = w.store.Waiting(ctx, ProviderName, i.remote)
+		return err
+	})
+	var states []tandem.RemoteState
+	for _, row := range rows {
+		for _, e := range w.remote.events {
+			if e.state.EventID == row.EventID {
+				state := e.state
+				state.EventRows = []string{row.ID}
+				states = append(states, state)
+			}
+		}
+	}
+	return states, ok
+}
+
+// applyFetched is the activity of that name. Without an answer it is done again.
+func (w *world) applyFetched(i *inbound, s step) {
+	outcomes, ok := w.applied(i.state, s.fault())
+	if !ok || !w.poke(i) {
+		return
+	}
+	o := outcomes[0]
+	w.tell("inbound: applies fetched %s: %s %s, fetch %t", show(i.state.Fields), o.State, o.Reason, o.Fetch)
+	if !o.Fetch {
+		i.phase = idle
+		return
+	}
+	w.fetches++
+	i.fetch(w.remote.now, o.MappingVersion, i.state.EventRows)
+}
+
+// poke wakes the customer's lane if something is left to do for it.
+func (w *world) poke(i *inbound) bool {
+	var ids []string
+	ok := w.act("unfinished", func(ctx context.Context) (err error) {
+		ids, err = w.store.Unfinished(ctx, ProviderName, i.remote)
+		return err
+	})
+	for _, id := range ids {
+		w.laneOf(id).due = true
+	}
+	return ok
+}
+
+// deliver is one delivery of an event to the webhook handler.
+func (w *world) deliver(e *event, fault Fault) {
+	e.sent++
+	e.underWay++
+	defer func() { e.underWay-- }()
+	var in tandem.Ingested
+	ok := w.armed(fault, "ingest", func(ctx context.Context) (err error) {
+		in, err = w.store.Ingest(ctx, ProviderName, e.body())
+		return err
+	})
+	if !ok {
+		return // the provider sends it again
+	}
+	e.delivered++
+	w.tell("webhook: %s %s %s at %s key %t: %s", e.state.EventID, e.state.EventType, show(e.state.Fields), sec(e.state.SeenTo), e.state.Key != "", in.State)
+	if in.Open {
+		w.inboundOf(e.state.RemoteID).due = true
+	}
+}
+
+// reconcile is a person, or the nightly job, looking once.
+func (w *world) reconcile(id string) {
+	i, after := w.inboundOf(id), int64(0)
+	if m := w.rows().linked(id); m != nil {
+		after = m.Version
+		w.laneOf(m.CustomerID).due = true
+	}
+	i.fetch(w.remote.now, after, nil)
+	w.tell("reconcile: fetches %s", id)
+}

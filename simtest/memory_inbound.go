@@ -1,0 +1,151 @@
+package simtest
+
+import (
+	"context"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// Ingest is the webhook handler's transaction: what changes nothing is finished at once.
+func (s *Memory) Ingest(_ context.Context, provider string, e tandem.Event) (tandem.Ingested, error) {
+	var out tandem.Ingested
+	err := s.tx(func() error {
+		d := tandem.Decide(*e.State, s.view(*e.State), s.policy)
+		switch {
+		case d.Act == tandem.ActNone && d.State != tandem.EventConflict:
+		case d.Act == tandem.ActAdvance:
+			m := s.live(d.Mapping.CustomerID)
+			m.AsOfFrom, m.AsOf = d.Mapping.AsOfFrom, d.Mapping.AsOf
+			m.Version++
+		default:
+			d.State, d.Reason = tandem.EventReceived, ""
+		}
+		row := s.ledgerRow(provider, e, d)
+		out = tandem.Ingested{Row: row.ID, State: row.State, Open: row.State == tandem.EventReceived}
+		return nil
+	})
+	return out, err
+}
+
+func (s *Memory) ledgerRow(provider string, e tandem.Event, d tandem.Decision) *tandem.LedgerRow {
+	for _, row := range s.ledger {
+		if row.EventID == e.ID {
+			row.Deliveries++
+			return row
+		}
+	}
+	row := &tandem.LedgerRow{
+		ID: s.newID("pev"), Provider: provider, EventID: e.ID, Type: e.Type, ObjectID: e.ObjectID, Created: e.Created,
+		Key: e.Key, Payload: e.Payload, Deliveries: 1,
+	}
+	end(row, d)
+	s.ledger = append(s.ledger, row)
+	return row
+}
+
+func end(row *tandem.LedgerRow, d tandem.Decision) {
+	row.State, row.Reason = d.State, d.Reason
+	if d.State != tandem.EventReceived {
+		row.ProcessedAt = &row.Created
+	}
+}
+
+func (s *Memory) view(state tandem.RemoteState) tandem.View {
+	v := tandem.View{Tombstone: s.tombstones[state.RemoteID]}
+	for _, m := range s.ends {
+		if m.RemoteID == state.RemoteID {
+			v.Ended = m.ArchivedReason
+		}
+	}
+	for _, m := range s.mappings {
+		if m.RemoteID == state.RemoteID && m.State != tandem.Ended {
+			v.Linked, v.Ended = s.pair(s.customer(m.CustomerID)), ""
+		}
+	}
+	v.Named = s.pair(s.customer(state.NamedCustomer(s.policy.Environment)))
+	return v
+}
+
+func (s *Memory) pair(c *tandem.Customer) *tandem.Pair {
+	if c == nil {
+		return nil
+	}
+	p := &tandem.Pair{Customer: *c}
+	if m := s.live(c.ID); m != nil {
+		copied := *m
+		p.Mapping = &copied
+	}
+	return p
+}
+
+// ApplyRemote is the transaction of the same name. A customer and a mapping get at most one new version in it.
+func (s *Memory) ApplyRemote(_ context.Context, states []tandem.RemoteState, work tandem.Work) ([]tandem.Outcome, error) {
+	var out []tandem.Outcome
+	err := s.tx(func() error {
+		raised := map[string]bool{}
+		for _, state := range states {
+			out = append(out, s.apply(state, work, raised))
+		}
+		for i := range out {
+			if m := s.live(out[i].CustomerID); m != nil && m.ID == out[i].MappingID {
+				out[i].MappingVersion = m.Version
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (s *Memory) apply(state tandem.RemoteState, work tandem.Work, raised map[string]bool) tandem.Outcome {
+	d := tandem.Decide(state, s.view(state), s.policy)
+	out := tandem.Outcome{State: d.State, Reason: d.Reason, RemoteID: state.RemoteID, Poke: d.Poke, Fetch: d.Act == tandem.ActFetch}
+	if !out.Fetch {
+		if state.Deleted {
+			s.tombstones[state.RemoteID] = true
+		}
+		s.write(&d, work, raised)
+		for _, id := range state.EventRows {
+			s.endRow(id, d)
+		}
+	}
+	if d.Mapping != nil {
+		out.CustomerID, out.MappingID = d.Mapping.CustomerID, d.Mapping.ID
+	}
+	return out
+}
+
+func (s *Memory) endRow(id string, d tandem.Decision) {
+	for _, row := range s.ledger {
+		if row.ID == id && row.State == tandem.EventReceived {
+			end(row, d)
+		}
+	}
+}
+
+func (s *Memory) write(d *tandem.Decision, work tandem.Work, raised map[string]bool) {
+	customerID := ""
+	if c := d.Customer; c != nil {
+		if c.ID == "" {
+			c.ID = s.newID("cust")
+		}
+		if !raised[c.ID] {
+			c.Version++
+			raised[c.ID] = true
+		}
+		s.putCustomer(*c)
+		if d.Mapping != nil {
+			d.Mapping.CustomerID = c.ID
+		}
+	}
+	if m := d.Mapping; m != nil {
+		if m.ID == "" {
+			m.ID = s.newID("eim")
+		}
+		s.putMapping(*m, !raised[m.ID])
+		raised[m.ID] = true
+		customerID = m.CustomerID
+	}
+	for _, e := range d.Journal {
+		s.note(e, customerID, work)
+	}
+}
