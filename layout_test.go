@@ -26,19 +26,20 @@ var mayImport = map[string][]string{
 	"worker":                      {module, module + "/workflows", module + "/activities", "go.temporal.io/sdk/"},
 	"db":                          {module, "github.com/jmoiron/sqlx", "github.com/lib/pq", "github.com/oklog/ulid/v2", "github.com/pressly/goose/v3/"},
 	"db/dbtest":                   {module, module + "/db", module + "/devstack", "github.com/oklog/ulid/v2", "github.com/stretchr/testify/"},
-	"providers/stripe":            {module, "github.com/stripe/stripe-go/v76/"},
+	"providers/stripe":            {module, "github.com/stripe/stripe-go/v76/", "github.com/tidwall/gjson"},
 	"providers/stripe/stripetest": {},
 	"providers/providertest":      {module, "github.com/stretchr/testify/"},
 	"api":                         {module, "github.com/labstack/echo/v4/", "github.com/prometheus/client_golang/", "github.com/oklog/ulid/v2"},
 	"app":                         {module + "/", "go.temporal.io/sdk/", "github.com/prometheus/", "go.opentelemetry.io/otel/", "github.com/caarlos0/env/v11", "golang.org/x/sync/"},
 	"simtest":                     {module, "pgregory.net/rapid"},
 	"devstack":                    {"go.temporal.io/", "google.golang.org/", "github.com/lib/pq", "github.com/fergusstrange/embedded-postgres", "golang.org/x/sys/"},
+	"bench":                       {},
 	"cmd/tandem":                  {module, module + "/app", "github.com/spf13/cobra"},
 	"cmd/tandem-dev":              {module, module + "/app", module + "/db", module + "/devstack", module + "/providers/stripe/stripetest", "go.temporal.io/sdk/", "github.com/spf13/cobra", "golang.org/x/sync/"},
 }
 
 // notInProduction never reaches the binary that is shipped.
-var notInProduction = []string{"/devstack", "/db/dbtest", "/providers/stripe/stripetest", "/providers/providertest", "/simtest", "/e2e"}
+var notInProduction = []string{"/devstack", "/db/dbtest", "/providers/stripe/stripetest", "/providers/providertest", "/simtest", "/e2e", "/bench"}
 
 func TestImportRules(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,6 @@
 package stripe
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/tandem-sync/tandem"
@@ -79,18 +78,13 @@ func (p *Provider) eventState(e tandem.Event, event, obj object) *tandem.RemoteS
 
 // child opens a member; nil when it is missing or no object. A nil object answers every question with nothing.
 func (o object) child(name string) object {
-	c, _ := readObject(o[name])
-	return c
+	return open(o[name])
 }
 
 // request opens the causing request. Before 2017 it was just the id; for what Stripe did by itself it is null.
 func (o object) request() object {
-	if id := o.text("request"); id != "" {
-		raw, err := json.Marshal(id)
-		if err != nil {
-			return nil
-		}
-		return object{"id": raw}
+	if o.text("request") != "" {
+		return object{"id": o["request"]}
 	}
 	return o.child("request")
 }
