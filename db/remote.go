@@ -132,6 +132,9 @@ func (w *world) loadCustomers(ctx context.Context, tx *sqlx.Tx, provider string,
 	return nil
 }
 
+// loadMappings reads the live mappings of the world's customers and all mappings of the remote customers. The look for
+// each id is spelled out (LATERAL with LIMIT or OFFSET is not flattened): a planner without statistics would rather read
+// the whole table for a few hundred of them.
 func (w *world) loadMappings(ctx context.Context, tx *sqlx.Tx, provider string, remotes []string) error {
 	ids := make([]string, 0, len(w.customers))
 	for id := range w.customers {
@@ -141,9 +144,19 @@ func (w *world) loadMappings(ctx context.Context, tx *sqlx.Tx, provider string, 
 	var rows []mappingRow
 	err := tx.SelectContext(ctx, &rows, `
 		SELECT `+mappingColumns+`
-		FROM entity_integration_mappings m
-		WHERE m.provider_type = $1 AND m.entity_type = 'customer' AND (
-		        m.archived_at IS NULL AND m.entity_id = ANY($2) OR m.provider_entity_id = ANY($3))
+		FROM (
+		  SELECT a.* FROM unnest($2::text[]) AS c (id)
+		  CROSS JOIN LATERAL (
+		    SELECT * FROM entity_integration_mappings
+		    WHERE provider_type = $1 AND entity_type = 'customer' AND entity_id = c.id AND archived_at IS NULL
+		    LIMIT 1) a
+		  UNION ALL
+		  SELECT b.* FROM unnest($3::text[]) AS r (id)
+		  CROSS JOIN LATERAL (
+		    SELECT * FROM entity_integration_mappings
+		    WHERE provider_type = $1 AND entity_type = 'customer' AND provider_entity_id = r.id OFFSET 0) b
+		  WHERE b.archived_at IS NOT NULL OR b.entity_id <> ALL($2::text[])
+		) m
 		ORDER BY m.archived_at NULLS LAST`, provider, pq.Array(ids), pq.Array(remotes))
 	if err != nil {
 		return translate(err)
@@ -226,6 +239,9 @@ func (w *world) apply(b *batch, s tandem.RemoteState, work tandem.Work) tandem.O
 	if out.Fetch {
 		return out
 	}
+	if s.Source == tandem.FromEvent && s.EventID != "" {
+		work.Cause.ID = s.EventID // of a batch of events, each names itself
+	}
 	if s.Deleted {
 		b.tombstones = append(b.tombstones, s)
 		w.tombstones[s.RemoteID] = true
@@ -267,14 +283,4 @@ func (w *world) writeCustomer(b *batch, c *tandem.Customer) {
 		b.insertCustomer(c)
 	}
 	w.putCustomer(*c)
-}
-
-// Triage decides a state on what can be seen without locks, for the webhook handler: most deliveries are echoes and
-// repetitions that change nothing, and what changes nothing needs no transaction. Any other answer is only a hint.
-func (s *Store) triage(ctx context.Context, tx *sqlx.Tx, state tandem.RemoteState) (tandem.Decision, error) {
-	w, err := s.load(ctx, tx, []tandem.RemoteState{state}, false)
-	if err != nil {
-		return tandem.Decision{}, err
-	}
-	return tandem.Decide(state, w.view(state), s.policy), nil
 }
