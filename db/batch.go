@@ -259,13 +259,17 @@ func (c *columns) run(ctx context.Context, tx *sqlx.Tx, statement string) (int64
 	if c.rows == 0 {
 		return 0, nil
 	}
-	args := make([]any, len(c.cols))
-	for i, col := range c.cols {
-		args[i] = pq.Array(col)
-	}
-	result, err := tx.ExecContext(ctx, statement, args...)
+	result, err := tx.ExecContext(ctx, statement, c.args()...)
 	if err != nil {
 		return 0, translate(err)
 	}
 	return result.RowsAffected()
+}
+
+func (c *columns) args() []any {
+	args := make([]any, len(c.cols))
+	for i, col := range c.cols {
+		args[i] = pq.Array(col)
+	}
+	return args
 }

@@ -38,9 +38,10 @@ type Config struct {
 
 // Store is the database. It is safe for concurrent use.
 type Store struct {
-	db        *sqlx.DB
-	policy    tandem.Policy
-	providers []string
+	db         *sqlx.DB
+	policy     tandem.Policy
+	providers  []string
+	deliveries *deliveries
 }
 
 // Open connects. It does not migrate.
@@ -60,7 +61,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	pool.SetMaxOpenConns(conns)
 	pool.SetMaxIdleConns(conns)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	return &Store{db: pool, policy: cfg.Policy, providers: cfg.Providers}, nil
+	s := &Store{db: pool, policy: cfg.Policy, providers: cfg.Providers}
+	s.deliveries = &deliveries{write: s.ingest}
+	return s, nil
 }
 
 // withOptions adds what the store relies on. binary_parameters makes lib/pq send a query and its parameters in one

@@ -88,7 +88,7 @@ func TestReopen(t *testing.T) {
 		assert.Equal(t, "replayed", again.Reason)
 		assert.Nil(t, again.ProcessedAt)
 		assert.NotEmpty(t, again.Payload)
-		waiting, err := store.Waiting(t.Context(), "stripe", "cus_1")
+		waiting, err := store.Waiting(t.Context(), "stripe", []string{"cus_1"}, 100)
 		require.NoError(t, err)
 		require.Len(t, waiting, 1)
 		assert.Equal(t, row, waiting[0].ID)

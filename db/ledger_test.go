@@ -24,7 +24,7 @@ func TestIngest(t *testing.T) {
 		require.Equal(t, first, b.ingest(e))
 		require.Equal(t, 1, b.count(`SELECT count(*) FROM provider_events WHERE deliveries = 2 AND state = 'received'
 			AND request_idempotency_key = 'some:key' AND api_version = '2023-10-16' AND object_id = 'cus_1' AND NOT livemode`))
-		rows, err := b.Waiting(t.Context(), "stripe", "cus_1")
+		rows, err := b.Waiting(t.Context(), "stripe", []string{"cus_1"}, 100)
 		require.NoError(t, err)
 		require.Len(t, rows, 1)
 		require.Equal(t, first.Row, rows[0].ID)
@@ -98,7 +98,7 @@ func TestIngest(t *testing.T) {
 			b.ingest(event("cus_1", second, ada))
 		}
 		b.ingest(event("cus_2", 5, ada))
-		rows, err := b.Waiting(t.Context(), "stripe", "cus_1")
+		rows, err := b.Waiting(t.Context(), "stripe", []string{"cus_1"}, 100)
 		require.NoError(t, err)
 		require.Len(t, rows, 100)
 		for i, row := range rows {
@@ -121,12 +121,12 @@ func TestIngest(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		c := b.linked("cus_1")
-		ids, err := b.Unfinished(t.Context(), "stripe", "cus_1")
+		ids, err := b.Unfinished(t.Context(), "stripe", []string{"cus_1"})
 		require.NoError(t, err)
 		require.Empty(t, ids)
 		b.change(update(c.ID, tandem.Patch{Name: ptr("New")}))
 		for range 2 {
-			ids, err = b.Unfinished(t.Context(), "stripe", "cus_1")
+			ids, err = b.Unfinished(t.Context(), "stripe", []string{"cus_1"})
 			require.NoError(t, err)
 			require.Equal(t, []string{c.ID}, ids)
 		}
@@ -192,7 +192,7 @@ func TestHostilePayloads(t *testing.T) {
 				State: &tandem.RemoteState{RemoteID: id, Source: tandem.FromEvent, SeenFrom: at(1), SeenTo: at(1)},
 			})
 			require.NoError(t, err, "an event that is refused is delivered for three days")
-			rows, err := b.Waiting(t.Context(), "stripe", id)
+			rows, err := b.Waiting(t.Context(), "stripe", []string{id}, 100)
 			require.NoError(t, err)
 			require.Len(t, rows, 1)
 			require.True(t, json.Valid(rows[0].Payload))

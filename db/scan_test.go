@@ -69,11 +69,15 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		call func(context.Context, *db.Store) error
 	}{
 		{"Waiting", func(ctx context.Context, s *db.Store) error {
-			_, err := s.Waiting(ctx, "stripe", "cus_7700")
+			_, err := s.Waiting(ctx, "stripe", []string{"cus_7700"}, 100)
+			return err
+		}},
+		{"WaitingRemotes", func(ctx context.Context, s *db.Store) error {
+			_, _, err := s.WaitingRemotes(ctx, "stripe", "pev_00000000000000000000003000", 100)
 			return err
 		}},
 		{"Unfinished", func(ctx context.Context, s *db.Store) error {
-			_, err := s.Unfinished(ctx, "stripe", "cus_7000")
+			_, err := s.Unfinished(ctx, "stripe", []string{"cus_7000"})
 			return err
 		}},
 		{"Ingest", func(ctx context.Context, s *db.Store) error {

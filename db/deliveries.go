@@ -1,0 +1,92 @@
+package db
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// A transaction takes what has gathered while the one before was being committed. A second one at the same time keeps
+// the processor busy while the first waits for the disk; it is worth its cost when many wait.
+const (
+	deliveriesAtOnce   = 64
+	deliveriesWorthTwo = 32
+	deliveryFlights    = 2
+	deliveriesDeadline = 5 * time.Second
+)
+
+// deliveries gathers concurrent calls of Ingest. Nobody waits for company: a call that finds a free transaction has it.
+type deliveries struct {
+	write func(ctx context.Context, ds []*delivery) error
+
+	mu      sync.Mutex
+	waiting []*delivery
+	flying  int
+}
+
+func (g *deliveries) add(d *delivery) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = append(g.waiting, d)
+	if g.flying == 0 || g.flying < deliveryFlights && len(g.waiting) >= deliveriesWorthTwo {
+		g.flying++
+		go g.fly()
+	}
+}
+
+// fly writes until nothing waits.
+func (g *deliveries) fly() {
+	for ds := g.take(); len(ds) > 0; ds = g.take() {
+		g.settle(ds)
+	}
+}
+
+// take is the next deliveries of one provider; none ends the flight. Callers that have gone are passed over, so that
+// what waits is bounded by who waits.
+func (g *deliveries) take() []*delivery {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = slices.DeleteFunc(g.waiting, func(d *delivery) bool { return d.ctx.Err() != nil })
+	if len(g.waiting) == 0 {
+		g.flying--
+		return nil
+	}
+	var taken, left []*delivery
+	for _, d := range g.waiting {
+		if d.provider == g.waiting[0].provider && len(taken) < deliveriesAtOnce {
+			taken = append(taken, d)
+		} else {
+			left = append(left, d)
+		}
+	}
+	g.waiting = left
+	return taken
+}
+
+// settle writes deliveries and answers their callers. When the database refuses the company it is asked one by one, so
+// that an event it cannot hold fails alone.
+func (g *deliveries) settle(ds []*delivery) {
+	err := g.attempt(ds)
+	class := tandem.ClassOf(err)
+	if err != nil && len(ds) > 1 && class != tandem.Transient && class != tandem.Ambiguous {
+		for _, d := range ds {
+			d.err = g.attempt([]*delivery{d})
+			close(d.done)
+		}
+		return
+	}
+	for _, d := range ds {
+		d.err = err
+		close(d.done)
+	}
+}
+
+// attempt has a deadline of its own: the first caller's patience must not decide for the others.
+func (g *deliveries) attempt(ds []*delivery) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ds[0].ctx), deliveriesDeadline)
+	defer cancel()
+	return g.write(ctx, ds)
+}
