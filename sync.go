@@ -234,6 +234,13 @@ type Starter interface {
 
 	// Inbound has the remote customer's Inbound workflow process these ledger rows.
 	Inbound(ctx context.Context, provider, remoteID string, rows []string) (Run, error)
+
+	// Wake starts the remote customer's Inbound workflow unless it is open. An open one is left in peace: it may be
+	// waiting, and knows why.
+	Wake(ctx context.Context, provider, remoteID string) error
+
+	// Drain has the provider's Drain workflow process whatever waits in the ledger.
+	Drain(ctx context.Context, provider string) error
 }
 
 // PlanNext says what is missing at the provider, as far as the mapping knows: a call that was decided on and never

@@ -29,9 +29,10 @@ type Store interface {
 	Link(ctx context.Context, l tandem.Link, state tandem.RemoteState, work tandem.Work) (tandem.Mapping, error)
 	Unlink(ctx context.Context, u tandem.Unlink, work tandem.Work) error
 	Resolve(ctx context.Context, r tandem.Resolve, work tandem.Work) (tandem.Mapping, error)
-	Waiting(ctx context.Context, provider, remoteID string) ([]tandem.LedgerRow, error)
+	Waiting(ctx context.Context, provider string, remoteIDs []string, limit int) ([]tandem.LedgerRow, error)
+	WaitingRemotes(ctx context.Context, provider, after string, limit int) (remoteIDs []string, next string, err error)
 	EndEvents(ctx context.Context, rows []string, state tandem.EventState, reason string) error
-	Unfinished(ctx context.Context, provider, remoteID string) ([]string, error)
+	Unfinished(ctx context.Context, provider string, remoteIDs []string) ([]string, error)
 }
 
 // Metrics counts what the acts do; app.Metrics is one.

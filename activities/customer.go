@@ -38,7 +38,7 @@ func (a *Activities) ApplyEvents(ctx context.Context, in EventsInput) (Applied, 
 	if err != nil {
 		return Applied{}, failed(ctx, err)
 	}
-	rows, err := a.Store.Waiting(ctx, in.Provider, in.RemoteID)
+	rows, err := a.Store.Waiting(ctx, in.Provider, []string{in.RemoteID}, waitingAtOnce)
 	if err != nil {
 		return Applied{}, failed(ctx, err)
 	}
@@ -55,11 +55,11 @@ func (a *Activities) ApplyEvents(ctx context.Context, in EventsInput) (Applied, 
 		}
 		a.sum(&out, in, states, outcomes, cause)
 	}
-	out.Poke, err = a.Store.Unfinished(ctx, in.Provider, in.RemoteID)
+	out.Poke, err = a.Store.Unfinished(ctx, in.Provider, []string{in.RemoteID})
 	return out, failed(ctx, err)
 }
 
-// waitingAtOnce is the largest batch Store.Waiting answers with.
+// waitingAtOnce bounds how many events of one remote customer are taken in by one transaction; the rest follows in the next.
 const waitingAtOnce = 100
 
 func read(provider tandem.Provider, rows []tandem.LedgerRow) (states []tandem.RemoteState, unreadable []string) {
@@ -81,10 +81,7 @@ func (a *Activities) sum(out *Applied, in EventsInput, states []tandem.RemoteSta
 	for i, o := range outcomes {
 		out.States = append(out.States, o.State)
 		if !o.Fetch {
-			a.Metrics.Applied(tandem.Inbound, o.State)
-			if o.State == tandem.EventConflict { // nobody is waiting for an answer, so somebody has to be told
-				a.Logger.Warn("inbound.conflict", "provider", in.Provider, "remote_id", in.RemoteID, "reason", o.Reason, "event_id", states[i].EventID)
-			}
+			a.taken(states[i], o)
 			continue
 		}
 		if out.Fetch == nil {
@@ -92,6 +89,14 @@ func (a *Activities) sum(out *Applied, in EventsInput, states []tandem.RemoteSta
 		}
 		out.Fetch.After = o.MappingVersion
 		out.Fetch.EventRows = append(out.Fetch.EventRows, states[i].EventRows...)
+	}
+}
+
+// taken counts a state that was taken in. A conflict is told too: nobody is waiting for an answer.
+func (a *Activities) taken(s tandem.RemoteState, o tandem.Outcome) {
+	a.Metrics.Applied(tandem.Inbound, o.State)
+	if o.State == tandem.EventConflict {
+		a.Logger.Warn("inbound.conflict", "provider", s.Provider, "remote_id", s.RemoteID, "reason", o.Reason, "event_id", s.EventID)
 	}
 }
 

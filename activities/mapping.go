@@ -74,7 +74,7 @@ func (a *Activities) ApplyFetched(ctx context.Context, in StateInput) (Applied, 
 	}
 	out := Applied{}
 	a.sum(&out, EventsInput{in.State.Provider, in.State.RemoteID}, []tandem.RemoteState{in.State}, outcomes, in.Cause)
-	out.Poke, err = a.Store.Unfinished(ctx, in.State.Provider, in.State.RemoteID)
+	out.Poke, err = a.Store.Unfinished(ctx, in.State.Provider, []string{in.State.RemoteID})
 	return out, failed(ctx, err)
 }
 

@@ -61,7 +61,15 @@ type wishes struct {
 	tandem.Starter
 	mu    sync.Mutex
 	syncs []string
+	woken []string
 	err   error
+}
+
+func (w *wishes) Wake(_ context.Context, _, remoteID string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.woken = append(w.woken, remoteID)
+	return w.err
 }
 
 func (w *wishes) Sync(_ context.Context, customerID string, _ tandem.Cause) (tandem.Run, error) {

@@ -88,7 +88,7 @@ func testInbound(t *testing.T, s *stack) {
 		s.ended(t, run)
 		distinct[run.RunID] = true
 	}
-	waiting, err := s.store.Waiting(t.Context(), "stripe", remoteID)
+	waiting, err := s.store.Waiting(t.Context(), "stripe", []string{remoteID}, 100)
 	require.NoError(t, err)
 	require.Empty(t, waiting)
 	require.Equal(t, "Mary 18 Example", s.byRemote(t, remoteID).Name)

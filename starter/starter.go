@@ -164,6 +164,24 @@ func (s *Starter) Inbound(ctx context.Context, provider, remoteID string, rows [
 	return runOf(run), translate(err)
 }
 
+// Wake starts the remote customer's workflow. One that is open is left alone: a signal every minute would fill the
+// history of one that waits for a provider's outage to end.
+func (s *Starter) Wake(ctx context.Context, provider, remoteID string) error {
+	_, err := s.client.ExecuteWorkflow(ctx, options(workflows.InboundID(provider, remoteID), provider+" → customer"),
+		workflows.Inbound, workflows.InboundInput{Provider: provider, RemoteID: remoteID})
+	return translate(err)
+}
+
+// Drain signals the provider's Drain workflow, starting it if need be.
+func (s *Starter) Drain(ctx context.Context, provider string) error {
+	id := workflows.DrainID(provider)
+	_, err := s.client.SignalWithStartWorkflow(ctx, id, workflows.SignalEvents, nil,
+		options(id, drainSummary(provider)), workflows.Drain, workflows.DrainInput{Provider: provider})
+	return translate(err)
+}
+
+func drainSummary(provider string) string { return provider + " → customers, in batches" }
+
 // Settle waits for the customer's workflow to end: it does when nothing is left to do.
 func (s *Starter) Settle(ctx context.Context, customerID string) error {
 	err := s.client.GetWorkflow(ctx, workflows.OutboundID(customerID), "").Get(ctx, nil)

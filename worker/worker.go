@@ -52,6 +52,7 @@ func New(c client.Client, acts *activities.Activities, o Options) *Workers {
 func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Outbound, workflow.RegisterOptions{Name: "Outbound"})
 	r.RegisterWorkflowWithOptions(workflows.Inbound, workflow.RegisterOptions{Name: "Inbound"})
+	r.RegisterWorkflowWithOptions(workflows.Drain, workflow.RegisterOptions{Name: "Drain"})
 }
 
 // Start begins polling.
