@@ -38,6 +38,10 @@ check: $(LINT) ## formatting, vet, linters, determinism of workflows, tidy modul
 build: ## the tandem binary, static, in bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(BIN)/tandem ./cmd/tandem
 
+.PHONY: bench-webhooks
+bench-webhooks: prepare ## 20,000 new events over 32 connections, with Temporal there and with Temporal stopped
+	go test -tags bench -count=1 -timeout=30m -run TestWebhooks -v ./bench | grep -vE '^(=== |--- |    --- )'
+
 .PHONY: record
 record: prepare ## record the histories that the replay tests hold new code against
 	TANDEM_RECORD_HISTORIES=1 go test -count=1 -run TestRecordHistories ./starter

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/tandem-sync/tandem"
@@ -17,6 +18,9 @@ type fakeStarter struct {
 	wishes  []any // links and the like as they came, syncs and nudges in words
 	err     error
 	settle  func(ctx context.Context, id string) error
+	drains  int
+	awayErr error         // what Drain answers
+	busy    chan struct{} // Inbound hangs until it is closed; nil hangs nowhere
 }
 
 func (s *fakeStarter) Change(_ context.Context, ch tandem.Change) (tandem.Customer, error) {
@@ -79,11 +83,40 @@ func (s *fakeStarter) Settle(ctx context.Context, id string) error {
 	return s.settle(ctx, id)
 }
 
-func (s *fakeStarter) Inbound(_ context.Context, provider, remoteID string, rows []string) (tandem.Run, error) {
+func (s *fakeStarter) Inbound(ctx context.Context, provider, remoteID string, rows []string) (tandem.Run, error) {
+	s.mu.Lock()
+	s.inbound = append(s.inbound, fmt.Sprint(provider, " ", remoteID, " ", rows))
+	err := s.err
+	s.mu.Unlock()
+	if s.busy != nil {
+		select {
+		case <-s.busy:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	return tandem.Run{WorkflowID: "inbound/" + provider + "/" + remoteID, RunID: "run_2"}, err
+}
+
+func (s *fakeStarter) Wake(context.Context, string, string) error { return nil }
+
+func (s *fakeStarter) Drain(context.Context, string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.inbound = append(s.inbound, fmt.Sprint(provider, " ", remoteID, " ", rows))
-	return tandem.Run{WorkflowID: "inbound/" + provider + "/" + remoteID, RunID: "run_2"}, s.err
+	s.drains++
+	return s.awayErr
+}
+
+func (s *fakeStarter) drained() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.drains
+}
+
+func (s *fakeStarter) inbounds() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.inbound)
 }
 
 // started is how often anything was asked of the starter.

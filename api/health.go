@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
@@ -16,24 +17,36 @@ import (
 // readyTimeout is below the patience of the usual probes.
 const readyTimeout = 3 * time.Second
 
-var healthy = map[string]string{"status": "ok"}
+var (
+	healthy  = map[string]string{"status": "ok"}
+	degraded = map[string]string{"status": "degraded"}
+)
 
 // livez says that the process answers; it must not depend on anything that a restart would not mend.
 func (s *Server) livez(c echo.Context) error { return c.JSON(http.StatusOK, healthy) }
 
-// readyz says whether requests should be sent here. The reason names parts of the installation, so it goes to the log
-// and to the private listener, not to the public.
+// readyz says whether requests should be sent here: without Temporal they should, since webhooks are taken in and reads
+// are answered. The reason names parts of the installation, so it goes to the log and to the private listener, not to
+// the public.
 func (s *Server) readyz(c echo.Context) error {
-	if err := s.checkReady(c.Request().Context()); err != nil {
+	missing, err := s.checkReady(c.Request().Context())
+	switch {
+	case err != nil:
 		return &tandem.Error{Class: tandem.Transient, Code: tandem.CodeUnavailable, Message: "not ready", Err: err}
+	case missing != nil:
+		return c.JSON(http.StatusOK, degraded)
 	}
 	return c.JSON(http.StatusOK, healthy)
 }
 
-func (s *Server) checkReady(ctx context.Context) error {
+// checkReady answers what is missing for everything to work, and what is missing for anything to work.
+func (s *Server) checkReady(ctx context.Context) (missing, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	return s.ready(ctx)
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	return s.whole(ctx), nil
 }
 
 // AdminHandler serves what must never be public: metrics, profiles, and the probes with their reasons. It asks for no
@@ -53,10 +66,15 @@ func (s *Server) AdminHandler() http.Handler {
 }
 
 func (s *Server) adminReadyz(w http.ResponseWriter, r *http.Request) {
-	if err := s.checkReady(r.Context()); err != nil {
+	missing, err := s.checkReady(r.Context())
+	switch {
+	case err != nil:
 		s.log.LogAttrs(r.Context(), slog.LevelWarn, "health.not_ready", slog.Any("error", err))
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
+	case missing != nil:
+		s.log.LogAttrs(r.Context(), slog.LevelWarn, "health.degraded", slog.Any("error", missing))
+		_, _ = fmt.Fprintln(w, "degraded:", missing)
+	default:
+		_, _ = w.Write([]byte("ok\n"))
 	}
-	_, _ = w.Write([]byte("ok\n"))
 }

@@ -15,6 +15,7 @@ type metrics struct {
 	requestDuration *prometheus.HistogramVec
 	webhooks        *prometheus.CounterVec
 	webhookAck      *prometheus.HistogramVec
+	handovers       *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -33,8 +34,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "tandem_webhook_ack_duration_seconds", Help: "Time to answer a webhook delivery.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"provider"}),
+		handovers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tandem_webhook_handed_over_total", Help: "Stored events by who was to process them: a workflow of their own, or the drain.",
+		}, []string{"provider", "way"}),
 	}
-	r.MustRegister(m.requests, m.requestDuration, m.webhooks, m.webhookAck)
+	r.MustRegister(m.requests, m.requestDuration, m.webhooks, m.webhookAck, m.handovers)
 	return m
 }
 

@@ -60,22 +60,25 @@ type Deps struct {
 	Providers tandem.Providers
 	APIKeys   [][sha256.Size]byte             // see HashKey
 	Ready     func(ctx context.Context) error // names the checks that failed; nil is always ready
+	Whole     func(ctx context.Context) error // names what is missing of all, ready or not; nil is nothing
 	Logger    *slog.Logger                    // default: nowhere
 	Registry  *prometheus.Registry            // default: one of its own
 	Now       func() time.Time                // the clock that webhook signatures are held against
 	NewID     func() string                   // customer ids
 }
 
-// Server answers HTTP. It is safe for concurrent use and holds no state but its metrics.
+// Server answers HTTP. It is safe for concurrent use. Close it after its listeners.
 type Server struct {
 	store     store
 	starter   tandem.Starter
 	providers tandem.Providers
 	keys      [][sha256.Size]byte
 	ready     func(ctx context.Context) error
+	whole     func(ctx context.Context) error
 	log       *slog.Logger
 	registry  *prometheus.Registry
 	metrics   *metrics
+	handover  *handover
 	now       func() time.Time
 	newID     func() string
 	echo      *echo.Echo
@@ -85,18 +88,25 @@ type Server struct {
 func New(d Deps) *Server {
 	d = d.withDefaults()
 	s := &Server{
-		store: d.Store, starter: d.Starter, providers: d.Providers, keys: d.APIKeys, ready: d.Ready, log: d.Logger,
+		store: d.Store, starter: d.Starter, providers: d.Providers, keys: d.APIKeys, ready: d.Ready, whole: d.Whole, log: d.Logger,
 		registry: d.Registry, metrics: newMetrics(d.Registry), now: d.Now, newID: d.NewID, echo: echo.New(),
 	}
+	s.handover = newHandover(d.Starter, d.Logger, func(provider, way string) { s.metrics.handovers.WithLabelValues(provider, way).Inc() })
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Use(identify, secureHeaders, s.observe, s.recoverPanic, s.authenticate)
 	s.routes()
 	return s
 }
 
+// Close waits for what goes on behind answers that were given. No request may come in any more.
+func (s *Server) Close() { s.handover.close() }
+
 func (d Deps) withDefaults() Deps {
 	if d.Ready == nil {
 		d.Ready = func(context.Context) error { return nil }
+	}
+	if d.Whole == nil {
+		d.Whole = func(context.Context) error { return nil }
 	}
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)

@@ -150,6 +150,19 @@ func TestHealth(t *testing.T) {
 		}
 	})
 
+	t.Run("requests_are_welcome_while_something_is_missing", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t, func(d *api.Deps) {
+			d.Whole = func(context.Context) error { return errors.New("temporal: refused") }
+		})
+		r := f.call(t, http.MethodGet, "/readyz", "")
+		assert.Equal(t, http.StatusOK, r.status)
+		assert.Equal(t, object{"status": "degraded"}, r.json(t))
+		status, body := f.admin(t, "/readyz")
+		assert.Equal(t, http.StatusOK, status)
+		assert.Contains(t, body, "temporal: refused")
+	})
+
 	t.Run("tells_the_reason_in_private_only", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t, func(d *api.Deps) {

@@ -53,6 +53,7 @@ func setup(t testing.TB, change ...func(*api.Deps)) *fixture {
 		c(&deps)
 	}
 	f.Server = api.New(deps)
+	t.Cleanup(f.Close)
 	return f
 }
 

@@ -12,8 +12,7 @@ import (
 )
 
 const (
-	ingestTimeout  = 5 * time.Second // providers give up on a delivery after 10 to 20 seconds
-	inboundTimeout = 5 * time.Second // the SDK gives one attempt half of it
+	ingestTimeout = 5 * time.Second // providers give up on a delivery after 10 to 20 seconds
 
 	providerUnknown = "unknown" // metric label: what stands in the URL is anybody's text
 	resultAccepted  = "accepted"
@@ -60,7 +59,8 @@ func (r receipt) result(err error) string {
 	return string(r.ingested.State)
 }
 
-// take verifies the raw body before anything looks into it, writes it into the ledger and hands it over.
+// take verifies the raw body before anything looks into it, and writes it into the ledger. That earns the provider's
+// 200; who processes the event is found out after.
 func (s *Server) take(c echo.Context, p tandem.Provider) (receipt, error) {
 	var r receipt
 	body, err := readBody(c, maxWebhookBody)
@@ -76,22 +76,10 @@ func (s *Server) take(c echo.Context, p tandem.Provider) (receipt, error) {
 	if r.ingested, err = s.store.Ingest(ctx, p.Name(), r.event); err != nil {
 		return r, err
 	}
-	return r, s.handOver(c.Request().Context(), p.Name(), r)
-}
-
-// handOver has the event processed. The ledger row alone would be enough for a 200 if something drained the ledger;
-// nothing does yet, so an event that no workflow could be started for is refused and comes back: the provider's
-// retries are the drain.
-func (s *Server) handOver(ctx context.Context, provider string, r receipt) error {
-	if !r.ingested.Open || r.event.State == nil {
-		return nil
+	if r.ingested.Open && r.event.State != nil {
+		s.handover.pass(p.Name(), r.event.ObjectID, r.ingested.Row)
 	}
-	ctx, cancel := context.WithTimeout(ctx, inboundTimeout)
-	defer cancel()
-	if _, err := s.starter.Inbound(ctx, provider, r.event.ObjectID, []string{r.ingested.Row}); err != nil {
-		return &tandem.Error{Class: tandem.Transient, Code: tandem.CodeUnavailable, Message: "start inbound", Err: err}
-	}
-	return nil
+	return r, nil
 }
 
 // logReceipt names the event by its ids; the payload is the customer's own business.

@@ -40,6 +40,7 @@ type App struct {
 	log      *slog.Logger
 	store    *db.Store
 	temporal client.Client
+	starter  *starter.Starter
 	api      *api.Server
 	workers  *worker.Workers
 
@@ -72,20 +73,20 @@ func Open(ctx context.Context, cfg Config, role Role, logger *slog.Logger) (_ *A
 	if err := a.store.Migrated(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.dialTemporal(registry); err != nil {
+	if err := a.connectTemporal(registry); err != nil {
 		return nil, err
 	}
-	start := starter.New(a.temporal, providers.Names())
+	a.starter = starter.New(a.temporal, providers.Names())
+	metrics := newMetrics(registry, a.store)
 	if role&Work != 0 {
 		a.workers = worker.New(a.temporal, &activities.Activities{
-			Store: a.store, Providers: providers, Starter: start, Metrics: newMetrics(registry), Logger: logger,
+			Store: a.store, Providers: providers, Starter: a.starter, Metrics: metrics, Logger: logger,
 		}, worker.Options{RequestsPerSecond: cfg.StripeRPS, StopTimeout: cfg.StopTimeout, OnFatal: a.fail})
 	}
 	a.api = api.New(api.Deps{
-		Store: a.store, Starter: start, Providers: providers, APIKeys: cfg.keyHashes(), Logger: logger, Registry: registry,
-		Ready: func(ctx context.Context) error {
-			return errors.Join(named("postgres", a.store.Ping(ctx)), named("temporal", start.Check(ctx)))
-		},
+		Store: a.store, Starter: a.starter, Providers: providers, APIKeys: cfg.keyHashes(), Logger: logger, Registry: registry,
+		Ready: func(ctx context.Context) error { return named("postgres", a.store.Ping(ctx)) },
+		Whole: func(ctx context.Context) error { return named("temporal", a.starter.Check(ctx)) },
 	})
 	return a, a.listen(ctx, role)
 }
@@ -131,14 +132,15 @@ func (c Config) keyHashes() [][sha256.Size]byte {
 	return out
 }
 
-func (a *App) dialTemporal(registry *prometheus.Registry) error {
+// connectTemporal does not ask whether Temporal is there: webhooks are taken in without it.
+func (a *App) connectTemporal(registry *prometheus.Registry) error {
 	options := a.cfg.Temporal
 	options.Logger = log.NewStructuredLogger(a.log.With("component", "temporal"))
 	var err error
 	if options.MetricsHandler, err = temporalMetrics(registry, a.log); err != nil {
 		return err
 	}
-	if a.temporal, err = client.Dial(options); err != nil {
+	if a.temporal, err = client.NewLazyClient(options); err != nil {
 		return fmt.Errorf("connect to Temporal at %s: %w", options.HostPort, err)
 	}
 	return nil
@@ -186,10 +188,16 @@ func (a *App) fail(err error) {
 // Run works until ctx ends or something fails that cannot be mended from within.
 func (a *App) Run(ctx context.Context) error {
 	if a.workers != nil {
+		if !a.awaitTemporal(ctx) {
+			return nil
+		}
 		if err := a.workers.Start(); err != nil {
 			return err
 		}
 		a.working = true
+		if err := a.starter.EnsureSchedules(ctx, a.cfg.DrainEvery); err != nil {
+			a.log.Error("schedules.not_made", "error", err) // those of an earlier start go on
+		}
 	}
 	a.log.Info("app.ready", "api", a.publicURL, "admin", a.adminURL, "environment", a.cfg.Environment, "stripe_api_key", a.cfg.StripeAPIKey)
 	select {
@@ -197,6 +205,26 @@ func (a *App) Run(ctx context.Context) error {
 		return nil
 	case err := <-a.fatal:
 		return err
+	}
+}
+
+// longestPause is between two looks whether Temporal is there.
+const longestPause = 15 * time.Second
+
+// awaitTemporal returns when Temporal answers; false: the process is to stop. Meanwhile webhooks are taken in, and changes
+// are refused with a 503.
+func (a *App) awaitTemporal(ctx context.Context) bool {
+	for pause := time.Second; ; pause = min(2*pause, longestPause) {
+		err := a.starter.Check(ctx)
+		if err == nil {
+			return true
+		}
+		a.log.Error("temporal.away", "address", a.cfg.Temporal.HostPort, "error", err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(pause):
+		}
 	}
 }
 
@@ -211,6 +239,9 @@ func (a *App) Close() error {
 		}
 	}
 	err := group.Wait()
+	if a.api != nil {
+		a.api.Close()
+	}
 	if a.working {
 		a.workers.Stop()
 	}

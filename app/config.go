@@ -40,6 +40,7 @@ type Config struct {
 	BrakeCount     int           `env:"TANDEM_DELETE_BRAKE_COUNT" envDefault:"100"`
 	BrakeShare     float64       `env:"TANDEM_DELETE_BRAKE_SHARE" envDefault:"0.1"`
 	ClockTolerance time.Duration `env:"TANDEM_CLOCK_TOLERANCE" envDefault:"1s"`
+	DrainEvery     time.Duration `env:"TANDEM_DRAIN_EVERY" envDefault:"1m"`
 	StopTimeout    time.Duration `env:"TANDEM_STOP_TIMEOUT" envDefault:"20s"`
 	LogLevel       slog.Level    `env:"TANDEM_LOG_LEVEL" envDefault:"INFO"`
 
@@ -137,6 +138,9 @@ func (c Config) Validate(needs Needs) error {
 	}
 	if c.ClockTolerance < 0 || c.ClockTolerance > time.Minute {
 		bad("TANDEM_CLOCK_TOLERANCE", "must be between 0s and 1m")
+	}
+	if c.DrainEvery < time.Second || c.DrainEvery > time.Hour {
+		bad("TANDEM_DRAIN_EVERY", "must be between 1s and 1h")
 	}
 	return errors.Join(faults...)
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -22,7 +23,7 @@ type Metrics struct {
 	applied  *prometheus.CounterVec
 }
 
-func newMetrics(registry *prometheus.Registry) *Metrics {
+func newMetrics(registry *prometheus.Registry, ledger backlog) *Metrics {
 	m := &Metrics{
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tandem_provider_requests_total", Help: "Calls to a provider by outcome; class is empty on success.",
@@ -35,9 +36,39 @@ func newMetrics(registry *prometheus.Registry) *Metrics {
 			Name: "tandem_remote_states_total", Help: "Remote states taken in, by what became of them.",
 		}, []string{"direction", "state"}),
 	}
-	registry.MustRegister(m.calls, m.duration, m.applied,
+	registry.MustRegister(m.calls, m.duration, m.applied, waiting{ledger},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+type backlog interface {
+	Backlog(ctx context.Context) (events int, oldest time.Duration, err error)
+}
+
+// waiting asks the ledger when somebody looks. A scrape that the database does not answer in time lacks the two numbers,
+// which is what an alert on their absence is for.
+type waiting struct{ ledger backlog }
+
+var (
+	waitingEvents = prometheus.NewDesc("tandem_ledger_waiting_events", "Events in the ledger that nobody has processed yet.", nil, nil)
+	waitingOldest = prometheus.NewDesc("tandem_ledger_oldest_waiting_seconds", "How long the oldest of them has waited.", nil, nil)
+)
+
+const scrapeTimeout = 2 * time.Second
+
+// Describe implements prometheus.Collector.
+func (waiting) Describe(ch chan<- *prometheus.Desc) { ch <- waitingEvents; ch <- waitingOldest }
+
+// Collect implements prometheus.Collector.
+func (w waiting) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	n, oldest, err := w.ledger.Backlog(ctx)
+	if err != nil {
+		return
+	}
+	ch <- prometheus.MustNewConstMetric(waitingEvents, prometheus.GaugeValue, float64(n))
+	ch <- prometheus.MustNewConstMetric(waitingOldest, prometheus.GaugeValue, oldest.Seconds())
 }
 
 // ProviderCall implements activities.Metrics.

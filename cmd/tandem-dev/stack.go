@@ -143,7 +143,7 @@ func (s *stack) startPostgres(ctx context.Context, f flags, logger *slog.Logger)
 
 func (s *stack) startTemporal(ctx context.Context, p ports, logger *slog.Logger) error {
 	if os.Getenv("TEMPORAL_ADDRESS") != "" {
-		return nil
+		return s.checkTemporal(ctx)
 	}
 	var err error
 	s.temporal, err = devstack.StartTemporal(ctx, devstack.TemporalOptions{
@@ -153,6 +153,16 @@ func (s *stack) startTemporal(ctx context.Context, p ports, logger *slog.Logger)
 		return err
 	}
 	s.cfg.Temporal.HostPort = s.temporal.Address()
+	return nil
+}
+
+// checkTemporal tells a mistyped address at once. In production Tandem starts without Temporal, and waits for it.
+func (s *stack) checkTemporal(ctx context.Context) error {
+	c, err := client.DialContext(ctx, s.cfg.Temporal)
+	if err != nil {
+		return fmt.Errorf("TEMPORAL_ADDRESS: %w", err)
+	}
+	c.Close()
 	return nil
 }
 

@@ -1,0 +1,141 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tandem-sync/tandem"
+)
+
+// What limits the handing over of events. See docs/architecture.md, "When webhooks come faster than workflows".
+const (
+	startsAtOnce = 16                     // Inbound workflows being started, per process
+	startTimeout = 5 * time.Second        // the SDK gives one attempt half of it
+	overflowing  = time.Second            // how long everything goes to the drain after something had to
+	drainPause   = 250 * time.Millisecond // between two signals to the drain
+	drainBackoff = 5 * time.Second        // the longest pause while Temporal does not take them
+)
+
+// handover passes events on after the provider has its 200. What it is given is in the ledger, so nothing here can lose
+// an event, only delay it: whatever this process cannot pass on, the scheduled drain finds.
+//
+// An event normally gets the Inbound workflow of its remote customer. When all slots are busy, or Temporal refuses, it
+// is left to the provider's drain, and so is everything else for the next second: starting workflows one by one is what
+// a busy Temporal has to be spared.
+type handover struct {
+	starter tandem.Starter
+	log     *slog.Logger
+	count   func(provider, way string)
+	slots   chan struct{}
+	ctx     context.Context // ends when the process stops
+	stop    context.CancelFunc
+	all     sync.WaitGroup
+
+	mu     sync.Mutex
+	drains map[string]*overflow
+}
+
+// overflow is what is known about the drain of one provider.
+type overflow struct {
+	until time.Time // everything goes to the drain
+	asked bool      // something was stored that no signal has told of yet
+	runs  bool      // somebody is signalling
+}
+
+const (
+	wayWorkflow = "workflow"
+	wayDrain    = "drain"
+)
+
+func newHandover(s tandem.Starter, log *slog.Logger, count func(provider, way string)) *handover {
+	h := &handover{starter: s, log: log, count: count, slots: make(chan struct{}, startsAtOnce), drains: map[string]*overflow{}}
+	h.ctx, h.stop = context.WithCancel(context.Background())
+	return h
+}
+
+// close gives up on what is under way and returns when nothing runs any more.
+func (h *handover) close() {
+	h.stop()
+	h.all.Wait()
+}
+
+// pass never waits.
+func (h *handover) pass(provider, remoteID, row string) {
+	if !h.draining(provider) {
+		select {
+		case h.slots <- struct{}{}:
+			h.count(provider, wayWorkflow)
+			h.all.Go(func() {
+				defer func() { <-h.slots }()
+				h.start(provider, remoteID, row)
+			})
+			return
+		default:
+		}
+	}
+	h.count(provider, wayDrain)
+	h.overflow(provider)
+}
+
+func (h *handover) start(provider, remoteID, row string) {
+	ctx, cancel := context.WithTimeout(h.ctx, startTimeout)
+	defer cancel()
+	if _, err := h.starter.Inbound(ctx, provider, remoteID, []string{row}); err != nil {
+		h.log.LogAttrs(ctx, slog.LevelWarn, "inbound.not_started", slog.String("provider", provider), slog.String("remote_id", remoteID),
+			slog.Any("error", err))
+		h.overflow(provider)
+	}
+}
+
+func (h *handover) draining(provider string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.drains[provider]
+	return o != nil && time.Now().Before(o.until)
+}
+
+// overflow has the drain signalled: by a signal that leaves after this moment, and thus after the event was stored.
+func (h *handover) overflow(provider string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.drains[provider]
+	if o == nil {
+		o = &overflow{}
+		h.drains[provider] = o
+	}
+	o.until, o.asked = time.Now().Add(overflowing), true
+	if !o.runs && h.ctx.Err() == nil {
+		o.runs = true
+		h.all.Go(func() { h.signal(provider, o) })
+	}
+}
+
+// signal tells the drain for as long as something asks for it. Its end is nothing asked, or the process's.
+func (h *handover) signal(provider string, o *overflow) {
+	for h.take(o) {
+		ctx, cancel := context.WithTimeout(h.ctx, startTimeout)
+		err := h.starter.Drain(ctx, provider)
+		cancel()
+		pause := drainPause
+		if err != nil {
+			h.log.LogAttrs(h.ctx, slog.LevelError, "drain.not_started", slog.String("provider", provider), slog.Any("error", err))
+			h.overflow(provider)
+			pause = drainBackoff
+		}
+		select {
+		case <-h.ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// take reports whether a signal is due, and that it is on its way now.
+func (h *handover) take(o *overflow) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o.runs = o.asked && h.ctx.Err() == nil
+	o.asked = false
+	return o.runs
+}
