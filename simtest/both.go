@@ -73,9 +73,9 @@ func (b *both) Ingest(ctx context.Context, provider string, e tandem.Event) (tan
 	return write(ctx, b, "ingest", func(s Store) (tandem.Ingested, error) { return s.Ingest(ctx, provider, e) })
 }
 
-func (b *both) Waiting(ctx context.Context, provider, remoteID string) ([]tandem.LedgerRow, error) {
+func (b *both) Waiting(ctx context.Context, provider string, remoteIDs []string, limit int) ([]tandem.LedgerRow, error) {
 	return read(b, "waiting", func(s Store) ([]tandem.LedgerRow, error) {
-		rows, err := s.Waiting(ctx, provider, remoteID)
+		rows, err := s.Waiting(ctx, provider, remoteIDs, limit)
 		out := make([]tandem.LedgerRow, 0, len(rows))
 		for _, r := range rows { // what it is read for; ListEvents tells the rest
 			out = append(out, tandem.LedgerRow{ID: r.ID, EventID: r.EventID, Type: r.Type, ObjectID: r.ObjectID, Created: r.Created, State: r.State})
@@ -84,8 +84,8 @@ func (b *both) Waiting(ctx context.Context, provider, remoteID string) ([]tandem
 	})
 }
 
-func (b *both) Unfinished(ctx context.Context, provider, remoteID string) ([]string, error) {
-	return read(b, "unfinished", func(s Store) ([]string, error) { return s.Unfinished(ctx, provider, remoteID) })
+func (b *both) Unfinished(ctx context.Context, provider string, remoteIDs []string) ([]string, error) {
+	return read(b, "unfinished", func(s Store) ([]string, error) { return s.Unfinished(ctx, provider, remoteIDs) })
 }
 
 // Look compares all rows.

@@ -28,8 +28,8 @@ type Store interface {
 	Plan(ctx context.Context, customerID, provider string, ask tandem.Ask) (tandem.Call, error)
 	ApplyRemote(ctx context.Context, states []tandem.RemoteState, work tandem.Work) ([]tandem.Outcome, error)
 	Ingest(ctx context.Context, provider string, e tandem.Event) (tandem.Ingested, error)
-	Waiting(ctx context.Context, provider, remoteID string) ([]tandem.LedgerRow, error)
-	Unfinished(ctx context.Context, provider, remoteID string) ([]string, error)
+	Waiting(ctx context.Context, provider string, remoteIDs []string, limit int) ([]tandem.LedgerRow, error)
+	Unfinished(ctx context.Context, provider string, remoteIDs []string) ([]string, error)
 
 	// Arm breaks the next transaction, and only that; NoFault takes it back.
 	Arm(f Fault)

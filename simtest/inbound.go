@@ -82,7 +82,7 @@ func (i *inbound) fetch(now time.Time, after int64, rows []string) {
 func (w *world) waiting(i *inbound) ([]tandem.RemoteState, bool) {
 	var rows []tandem.LedgerRow
 	ok := w.act("waiting", func(ctx context.Context) (err error) {
-		rows, err = w.store.Waiting(ctx, ProviderName, i.remote)
+		rows, err = w.store.Waiting(ctx, ProviderName, []string{i.remote}, 100)
 		return err
 	})
 	var states []tandem.RemoteState
@@ -118,7 +118,7 @@ func (w *world) applyFetched(i *inbound, s step) {
 func (w *world) poke(i *inbound) bool {
 	var ids []string
 	ok := w.act("unfinished", func(ctx context.Context) (err error) {
-		ids, err = w.store.Unfinished(ctx, ProviderName, i.remote)
+		ids, err = w.store.Unfinished(ctx, ProviderName, []string{i.remote})
 		return err
 	})
 	for _, id := range ids {

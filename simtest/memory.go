@@ -147,24 +147,25 @@ func (s *Memory) note(e tandem.JournalEntry, customerID string, work tandem.Work
 }
 
 // Waiting reads what ApplyEvents takes in: in the order of whole seconds, then of arrival.
-func (s *Memory) Waiting(_ context.Context, _, remoteID string) ([]tandem.LedgerRow, error) {
+func (s *Memory) Waiting(_ context.Context, _ string, remoteIDs []string, limit int) ([]tandem.LedgerRow, error) {
 	var out []tandem.LedgerRow
 	for _, row := range s.ledger {
-		if row.State == tandem.EventReceived && row.ObjectID == remoteID {
+		if row.State == tandem.EventReceived && slices.Contains(remoteIDs, row.ObjectID) {
 			out = append(out, *row)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b tandem.LedgerRow) int { return a.Created.Compare(b.Created) })
-	return out, nil
+	return out[:min(len(out), limit)], nil
 }
 
-// Unfinished names the customer of this remote customer if its mapping has something left to do.
-func (s *Memory) Unfinished(_ context.Context, _, remoteID string) ([]string, error) {
+// Unfinished names the customers of these remote customers whose mapping has something left to do.
+func (s *Memory) Unfinished(_ context.Context, _ string, remoteIDs []string) ([]string, error) {
 	var out []string
 	for _, m := range s.mappings {
-		if m.RemoteID == remoteID && m.State == tandem.Pending {
+		if slices.Contains(remoteIDs, m.RemoteID) && m.State == tandem.Pending {
 			out = append(out, m.CustomerID)
 		}
 	}
+	slices.Sort(out)
 	return out, nil
 }

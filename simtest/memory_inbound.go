@@ -97,6 +97,9 @@ func (s *Memory) ApplyRemote(_ context.Context, states []tandem.RemoteState, wor
 }
 
 func (s *Memory) apply(state tandem.RemoteState, work tandem.Work, raised map[string]bool) tandem.Outcome {
+	if state.Source == tandem.FromEvent && state.EventID != "" {
+		work.Cause.ID = state.EventID
+	}
 	d := tandem.Decide(state, s.view(state), s.policy)
 	out := tandem.Outcome{State: d.State, Reason: d.Reason, RemoteID: state.RemoteID, Poke: d.Poke, Fetch: d.Act == tandem.ActFetch}
 	if !out.Fetch {
