@@ -11,9 +11,9 @@ import (
 
 // What limits the handing over of events. See docs/architecture.md, "When webhooks come faster than workflows".
 const (
-	startsAtOnce = 16                     // Inbound workflows being started, per process
+	startsAtOnce = 64                     // Inbound workflows being started, per process
 	startTimeout = 5 * time.Second        // the SDK gives one attempt half of it
-	overflowing  = time.Second            // how long everything goes to the drain after something had to
+	overflowing  = 5 * time.Second        // how long everything goes to the drain after something had to
 	drainPause   = 250 * time.Millisecond // between two signals to the drain
 	drainBackoff = 5 * time.Second        // the longest pause while Temporal does not take them
 )
@@ -22,7 +22,7 @@ const (
 // an event, only delay it: whatever this process cannot pass on, the scheduled drain finds.
 //
 // An event normally gets the Inbound workflow of its remote customer. When all slots are busy, or Temporal refuses, it
-// is left to the provider's drain, and so is everything else for the next second: starting workflows one by one is what
+// is left to the provider's drain, and so is everything else for the next seconds: starting workflows one by one is what
 // a busy Temporal has to be spared.
 type handover struct {
 	starter tandem.Starter
@@ -63,20 +63,20 @@ func (h *handover) close() {
 
 // pass never waits.
 func (h *handover) pass(provider, remoteID, row string) {
-	if !h.draining(provider) {
-		select {
-		case h.slots <- struct{}{}:
-			h.count(provider, wayWorkflow)
-			h.all.Go(func() {
-				defer func() { <-h.slots }()
-				h.start(provider, remoteID, row)
-			})
-			return
-		default:
-		}
+	if h.draining(provider) {
+		h.drain(provider, 0)
+		return
 	}
-	h.count(provider, wayDrain)
-	h.overflow(provider)
+	select {
+	case h.slots <- struct{}{}:
+		h.count(provider, wayWorkflow)
+		h.all.Go(func() {
+			defer func() { <-h.slots }()
+			h.start(provider, remoteID, row)
+		})
+	default:
+		h.drain(provider, overflowing)
+	}
 }
 
 func (h *handover) start(provider, remoteID, row string) {
@@ -85,7 +85,7 @@ func (h *handover) start(provider, remoteID, row string) {
 	if _, err := h.starter.Inbound(ctx, provider, remoteID, []string{row}); err != nil {
 		h.log.LogAttrs(ctx, slog.LevelWarn, "inbound.not_started", slog.String("provider", provider), slog.String("remote_id", remoteID),
 			slog.Any("error", err))
-		h.overflow(provider)
+		h.drain(provider, overflowing)
 	}
 }
 
@@ -96,8 +96,10 @@ func (h *handover) draining(provider string) bool {
 	return o != nil && time.Now().Before(o.until)
 }
 
-// overflow has the drain signalled: by a signal that leaves after this moment, and thus after the event was stored.
-func (h *handover) overflow(provider string) {
+// drain has the drain signalled: by a signal that leaves after this moment, and thus after the event was stored. For that
+// long, everything else goes there too.
+func (h *handover) drain(provider string, forThatLong time.Duration) {
+	h.count(provider, wayDrain)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	o := h.drains[provider]
@@ -105,7 +107,10 @@ func (h *handover) overflow(provider string) {
 		o = &overflow{}
 		h.drains[provider] = o
 	}
-	o.until, o.asked = time.Now().Add(overflowing), true
+	o.asked = true
+	if forThatLong > 0 {
+		o.until = time.Now().Add(forThatLong)
+	}
 	if !o.runs && h.ctx.Err() == nil {
 		o.runs = true
 		h.all.Go(func() { h.signal(provider, o) })
@@ -121,7 +126,7 @@ func (h *handover) signal(provider string, o *overflow) {
 		pause := drainPause
 		if err != nil {
 			h.log.LogAttrs(h.ctx, slog.LevelError, "drain.not_started", slog.String("provider", provider), slog.Any("error", err))
-			h.overflow(provider)
+			h.again(o)
 			pause = drainBackoff
 		}
 		select {
@@ -138,4 +143,11 @@ func (h *handover) take(o *overflow) bool {
 	o.runs = o.asked && h.ctx.Err() == nil
 	o.asked = false
 	return o.runs
+}
+
+// again: the signal did not arrive.
+func (h *handover) again(o *overflow) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o.asked, o.until = true, time.Now().Add(overflowing)
 }

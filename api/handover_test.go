@@ -26,7 +26,7 @@ func (f *fixture) deliverNew(t testing.TB, from, to int) {
 	}
 }
 
-const startsAtOnce = 16
+const startsAtOnce = 64
 
 func TestHandover(t *testing.T) {
 	t.Parallel()
