@@ -203,7 +203,11 @@ func Diff(before, after Fields) []FieldChange {
 	add(FieldName, before.Name, after.Name)
 	add(FieldEmail, before.Email, after.Email)
 	add(FieldPhone, before.Phone, after.Phone)
-	add(FieldAddress, text(before.Address), text(after.Address))
+	b, a := text(before.Address), text(after.Address)
+	if b == a && before.Address != after.Address { // the same parts in other places
+		b, a = strings.Join(before.Address.parts(), ", "), strings.Join(after.Address.parts(), ", ")
+	}
+	add(FieldAddress, b, a)
 	for _, k := range unionKeys(before.Metadata, after.Metadata) {
 		add(FieldMetadata+"."+k, before.Metadata[k], after.Metadata[k])
 	}
@@ -225,6 +229,9 @@ func text(v any) string {
 	if !ok {
 		return fmt.Sprint(v)
 	}
-	parts := []string{a.Line1, a.Line2, a.City, a.State, a.PostalCode, a.Country}
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ")
+	return strings.Join(slices.DeleteFunc(a.parts(), func(s string) bool { return s == "" }), ", ")
+}
+
+func (a Address) parts() []string {
+	return []string{a.Line1, a.Line2, a.City, a.State, a.PostalCode, a.Country}
 }

@@ -125,6 +125,8 @@ func TestDiff(t *testing.T) {
 		{Field: "metadata.external_id", After: "x"},
 	}, tandem.Diff(before, after))
 	require.Empty(t, tandem.Diff(before, before))
+	first, second := tandem.Fields{Address: tandem.Address{Line1: "Flat 3"}}, tandem.Fields{Address: tandem.Address{Line2: "Flat 3"}}
+	require.Equal(t, []tandem.FieldChange{{Field: "address", Before: "Flat 3, , , , , ", After: ", Flat 3, , , , "}}, tandem.Diff(first, second), "a part that moves is a change")
 
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := someFields().Draw(t, "a"), someFields().Draw(t, "b")
