@@ -230,6 +230,7 @@ func DecideLink(s RemoteState, pair Pair, winner Winner, p Policy) Decision {
 		m.Claim = nil
 	}
 	m.Metadata = linkedBy(m, ByOperator)
+	p.Merge = p.Merge.forFirst(pair.Customer.Fields(), s.Fields)
 	return merged(s, pair.Customer, m, BaseForLink(pair.Customer.Fields(), s.Fields, winner), ActLink, p)
 }
 
@@ -241,6 +242,7 @@ func link(s RemoteState, pair Pair, p Policy) Decision {
 	}
 	m.Metadata = linkedBy(m, via(s))
 	base := BaseForLink(pair.Customer.Fields(), s.Fields, PlatformWins)
+	p.Merge = p.Merge.forFirst(pair.Customer.Fields(), s.Fields)
 	return merged(s, pair.Customer, m, base, ActLink, p)
 }
 
@@ -258,7 +260,7 @@ func linkedBy(m Mapping, how string) map[string]string {
 func importNew(s RemoteState, p Policy) Decision {
 	c := Customer{Status: Active, ExternalID: s.Fields.Reserved[KeyExternalID]}
 	m := Mapping{Provider: s.Provider, Metadata: map[string]string{MetaSyncDirection: ProviderToPlatform, MetaCreatedVia: via(s)}}
-	p.Merge = p.Merge.forImport()
+	p.Merge = p.Merge.forFirst(Fields{}, s.Fields)
 	d := merged(s, c, m, Fields{}, ActImport, p)
 	if d.Customer == nil {
 		d.Customer = &c // a remote customer without any field is a customer all the same
@@ -316,7 +318,7 @@ func decideLinked(s RemoteState, c Customer, m Mapping, p Policy) Decision {
 		return finish(c, m, p) // the answer is old news, but the call is over
 	case ord == older:
 		return Decision{State: EventStale, Reason: ReasonOlder}
-	case remote.Equal(base) && !answer:
+	case remote.Equal(base) && !answer && len(m.Conflicts) == 0: // back at the base, what is on hold is decided
 		return equal(s, m)
 	case ord == newer:
 		d := merged(s, c, m, ancestor(base, m.Claim, claimed, remote), ActMerge, p)

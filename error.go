@@ -51,6 +51,8 @@ const (
 	CodeCustomerLinked    = "customer_linked"
 	CodeRemoteLinked      = "remote_linked"
 	CodeDeleteBrake       = "delete_brake"
+	CodeOwnedByProvider   = "owned_by_provider" // a field that only the provider may change
+	CodeReadBudgetSpent   = "read_budget_spent" // the day's reads for events whose order is in doubt
 	CodeUnavailable       = "unavailable"
 	CodeInternal          = "internal"
 )

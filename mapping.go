@@ -110,6 +110,7 @@ const (
 	ActCreate  Action = "create"
 	ActUpdate  Action = "update"
 	ActDelete  Action = "delete"
+	ActLook    Action = "look" // read the remote customer before it is changed
 )
 
 // Claim is a provider call that has been decided on: key and body are frozen and stored before the provider is called

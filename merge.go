@@ -51,16 +51,22 @@ func (p MergePolicy) of(field, group string) FieldPolicy {
 	return p[group]
 }
 
-// forImport lets a field that only the platform may change come in once, with the customer itself: there is no value
-// here yet that could win.
-func (p MergePolicy) forImport() MergePolicy {
+// forFirst lets a field that only the platform may change come in once, when a remote customer is taken in for the
+// first time: where there is no value here yet, there is none that could win, and a link must not wipe.
+func (p MergePolicy) forFirst(local, remote Fields) MergePolicy {
 	out := maps.Clone(p)
-	for field, fp := range out {
-		if fp.Owner == OwnedByPlatform {
-			out[field] = FieldPolicy{Conflict: fp.Conflict}
+	for _, d := range Diff(local, remote) {
+		if fp := p.named(d.Field); fp.Owner == OwnedByPlatform && d.Before == "" {
+			out[d.Field] = FieldPolicy{Conflict: fp.Conflict}
 		}
 	}
 	return out
+}
+
+// named is the policy of a field by its full name.
+func (p MergePolicy) named(field string) FieldPolicy {
+	group, _, _ := strings.Cut(field, ".")
+	return p.of(field, group)
 }
 
 // synced returns a look in which the fields that are not synced show the base: whatever they are is no news.
@@ -182,6 +188,30 @@ func (m Mapping) Settle(c Customer, winners map[string]Winner) (_ Mapping, _ Cus
 	}
 	m.Base, m.Conflicts = &base, left
 	return m, c, unknown
+}
+
+// Held returns the mapping as its fields on hold are after an edit here: each shows the customer's newest value, and one
+// on which both sides agree by now is on hold no longer. The provider's values are those of the last look.
+func (m Mapping) Held(c Customer) (_ Mapping, changed bool) {
+	local, left := c.Fields(), []FieldConflict{}
+	for _, held := range m.Conflicts {
+		value, shown := held.patch(), held.Platform
+		theirs := local.With(value)
+		if local.Equal(theirs) {
+			base := m.Base.With(value)
+			m.Base, changed = &base, true
+			continue
+		}
+		for _, d := range Diff(local, theirs) {
+			held.Platform = d.Before
+		}
+		left, changed = append(left, held), changed || held.Platform != shown
+	}
+	m.Conflicts = left
+	if changed && m.State == InConfl {
+		m.State = stateFor(true, left)
+	}
+	return m, changed
 }
 
 func (h FieldConflict) same(g FieldConflict) bool {

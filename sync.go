@@ -3,6 +3,7 @@ package tandem
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -163,14 +164,16 @@ func (ch Change) Apply(c Customer) Customer {
 	return c
 }
 
-// Ask is what a person's word adds to a plan.
+// Ask is what else a plan has to know, most of it a person's word.
 type Ask struct {
 	Force  bool `json:"force,omitempty"`  // go on although the brake says stop
 	Relink bool `json:"relink,omitempty"` // link again what a person took apart
+	Looked bool `json:"looked,omitempty"` // a look at the remote customer was recorded just now, whoever asks
 }
 
 // Call is one provider call, decided on and frozen: what the outbound workflow carries from plan to call to record.
-// ActNothing means that nothing is left to do, or that nothing can be done before a person or a change helps.
+// ActNothing means that nothing is left to do, or that nothing can be done before a person or a change helps. ActLook
+// changes nothing over there, so nothing is frozen and it has no key; what is to be done is planned after it.
 type Call struct {
 	Action         Action    `json:"action"`
 	Provider       string    `json:"provider"`
@@ -265,6 +268,21 @@ func PlanNext(c Customer, m Mapping, p Policy) (Action, Patch) {
 		return ActNothing, Patch{}
 	}
 	return ActUpdate, patch
+}
+
+// LooksFirst reports whether a patch to a remote customer wants a look at it first. Where the provider's value wins, or a
+// person chooses, an edit over there that nobody here has heard of yet would be overwritten and gone.
+func (p MergePolicy) LooksFirst(base Fields, patch Patch) bool {
+	patch.Reserved = nil
+	return slices.ContainsFunc(Diff(base, base.With(patch)), func(d FieldChange) bool {
+		fp := p.named(d.Field)
+		return (fp.Conflict == ProviderWins || fp.Conflict == Hold) && (fp.Owner == "" || fp.Owner == OwnedByBoth)
+	})
+}
+
+// Forbidden is what would take back those of the platform's own edits that only the provider may make.
+func (p MergePolicy) Forbidden(before, after Fields) Patch {
+	return Merge(before, after, before, p).Local
 }
 
 // localFields is the customer's side of the merge. Only a remote customer that Tandem created carries our reserved

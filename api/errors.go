@@ -61,6 +61,7 @@ var answers = map[string]answer{
 	codeMediaType:                {status: http.StatusUnsupportedMediaType},
 	tandem.CodeInvalidRequest:    {status: http.StatusUnprocessableEntity},
 	tandem.CodeRemoteNotFound:    {status: http.StatusUnprocessableEntity},
+	tandem.CodeOwnedByProvider:   {status: http.StatusUnprocessableEntity},
 	tandem.CodeIdempotencyReused: {status: http.StatusUnprocessableEntity, field: headerIdempotencyKey},
 	tandem.CodeInternal:          {status: http.StatusInternalServerError},
 	tandem.CodeUnavailable:       {status: http.StatusServiceUnavailable},

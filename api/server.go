@@ -58,6 +58,7 @@ type Deps struct {
 	Store     store
 	Starter   tandem.Starter
 	Providers tandem.Providers
+	Merge     tandem.MergePolicy              // which fields callers may not change
 	APIKeys   [][sha256.Size]byte             // see HashKey
 	Ready     func(ctx context.Context) error // names the checks that failed; nil is always ready
 	Whole     func(ctx context.Context) error // names what is missing of all, ready or not; nil is nothing
@@ -72,6 +73,7 @@ type Server struct {
 	store     store
 	starter   tandem.Starter
 	providers tandem.Providers
+	merge     tandem.MergePolicy
 	keys      [][sha256.Size]byte
 	ready     func(ctx context.Context) error
 	whole     func(ctx context.Context) error
@@ -88,7 +90,8 @@ type Server struct {
 func New(d Deps) *Server {
 	d = d.withDefaults()
 	s := &Server{
-		store: d.Store, starter: d.Starter, providers: d.Providers, keys: d.APIKeys, ready: d.Ready, whole: d.Whole, log: d.Logger,
+		store: d.Store, starter: d.Starter, providers: d.Providers, merge: d.Merge, keys: d.APIKeys, ready: d.Ready, whole: d.Whole,
+		log:      d.Logger,
 		registry: d.Registry, metrics: newMetrics(d.Registry), now: d.Now, newID: d.NewID, echo: echo.New(),
 	}
 	s.handover = newHandover(d.Starter, d.Logger, func(provider, way string) { s.metrics.handovers.WithLabelValues(provider, way).Inc() })

@@ -22,6 +22,7 @@ func (s *Server) validate(f faults, ch tandem.Change, before, after tandem.Custo
 	f.email(before, after)
 	f.country(before, after)
 	f.metadataKeys(ch.Patch.Metadata)
+	f.owned(s.merge.Forbidden(before.Fields(), after.Fields()), before.Address, after.Address)
 	for _, p := range s.providers {
 		f.provider(p, before, after)
 	}
@@ -80,6 +81,33 @@ func (f *faults) metadataKeys(written map[string]string) {
 		case strings.ContainsRune(key, 0) || strings.ContainsRune(key, utf8.RuneError):
 			f.refuse(metadataField(key), "invalid_characters", "must be valid UTF-8 without the NUL character")
 		}
+	}
+}
+
+// owned adds the fields that only the provider may change. One that is sent along as it is, as by a caller who read the
+// customer and sends it back whole, changes nothing and is fine.
+func (f *faults) owned(forbidden tandem.Patch, before, after tandem.Address) {
+	var fields []string
+	add := func(field string, changed bool) {
+		if changed {
+			fields = append(fields, field)
+		}
+	}
+	add("name", forbidden.Name != nil)
+	add("email", forbidden.Email != nil)
+	add("phone", forbidden.Phone != nil)
+	address := forbidden.Address != nil
+	add("address_line1", address && before.Line1 != after.Line1)
+	add("address_line2", address && before.Line2 != after.Line2)
+	add("address_city", address && before.City != after.City)
+	add("address_state", address && before.State != after.State)
+	add("address_postal_code", address && before.PostalCode != after.PostalCode)
+	add("address_country", address && before.Country != after.Country)
+	for _, key := range slices.Sorted(maps.Keys(forbidden.Metadata)) {
+		add(metadataField(key), !tandem.IsReserved(key))
+	}
+	for _, field := range fields {
+		f.refuse(field, tandem.CodeOwnedByProvider, "only the payment provider may change this field here; change it there")
 	}
 }
 

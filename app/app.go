@@ -84,9 +84,10 @@ func Open(ctx context.Context, cfg Config, role Role, logger *slog.Logger) (_ *A
 		}, worker.Options{RequestsPerSecond: cfg.StripeRPS, StopTimeout: cfg.StopTimeout, OnFatal: a.fail})
 	}
 	a.api = api.New(api.Deps{
-		Store: a.store, Starter: a.starter, Providers: providers, APIKeys: cfg.keyHashes(), Logger: logger, Registry: registry,
-		Ready: func(ctx context.Context) error { return named("postgres", a.store.Ping(ctx)) },
-		Whole: func(ctx context.Context) error { return named("temporal", a.starter.Check(ctx)) },
+		Store: a.store, Starter: a.starter, Providers: providers, Merge: policy.Merge, APIKeys: cfg.keyHashes(), Logger: logger,
+		Registry: registry,
+		Ready:    func(ctx context.Context) error { return named("postgres", a.store.Ping(ctx)) },
+		Whole:    func(ctx context.Context) error { return named("temporal", a.starter.Check(ctx)) },
 	})
 	return a, a.listen(ctx, role)
 }
@@ -112,6 +113,7 @@ func (c Config) providers(logger *slog.Logger) (tandem.Providers, tandem.Policy,
 	}
 	return tandem.Providers{s}, tandem.Policy{
 		Environment: c.Environment, Livemode: s.Livemode(),
+		Merge:          c.mergePolicy(func(string, string, ...any) {}), // Validate has named the faults
 		OnRemoteDelete: tandem.DeletePolicy(c.OnRemoteDelete), OnArchive: tandem.RemoteWish(c.OnArchive),
 		Brake: tandem.Brake{Count: c.BrakeCount, Share: c.BrakeShare}, ClockTolerance: c.ClockTolerance,
 	}, nil

@@ -29,12 +29,15 @@ type Config struct {
 	StripeWebhookSecrets []Secret `env:"STRIPE_WEBHOOK_SECRETS"`
 	StripeAPIBase        string   `env:"STRIPE_API_BASE"`
 	StripeRPS            float64  `env:"STRIPE_REQUESTS_PER_SECOND" envDefault:"20"`
+	StripeReads          int      `env:"STRIPE_READS_PER_DAY" envDefault:"300"`
 
 	HTTPAddr    string   `env:"TANDEM_HTTP_ADDR" envDefault:"127.0.0.1:8080"`
 	AdminAddr   string   `env:"TANDEM_ADMIN_ADDR" envDefault:"127.0.0.1:9090"`
 	APIKeys     []Secret `env:"TANDEM_API_KEYS"` // sha256:<hex> each
 	Environment string   `env:"TANDEM_ENVIRONMENT"`
 
+	FieldOwners    string        `env:"TANDEM_FIELD_OWNERS"`
+	FieldConflicts string        `env:"TANDEM_FIELD_CONFLICTS"`
 	OnRemoteDelete string        `env:"TANDEM_ON_REMOTE_DELETE" envDefault:"archive"`
 	OnArchive      string        `env:"TANDEM_ON_ARCHIVE" envDefault:"delete"`
 	BrakeCount     int           `env:"TANDEM_DELETE_BRAKE_COUNT" envDefault:"100"`
@@ -124,6 +127,7 @@ func (c Config) Validate(needs Needs) error {
 			bad(variable, "must be host:port")
 		}
 	}
+	c.mergePolicy(bad)
 	if p := tandem.DeletePolicy(c.OnRemoteDelete); p != tandem.ArchiveCustomer && p != tandem.OnlyUnlink {
 		bad("TANDEM_ON_REMOTE_DELETE", "must be archive or unlink")
 	}
@@ -168,6 +172,9 @@ func (c Config) validateStripe(bad func(variable, format string, args ...any)) {
 	}
 	if c.StripeRPS <= 0 || c.StripeRPS > 100 {
 		bad("STRIPE_REQUESTS_PER_SECOND", "must be above 0 and at most 100, Stripe's limit for an account")
+	}
+	if c.StripeReads < 0 {
+		bad("STRIPE_READS_PER_DAY", "must not be negative; 0 is no limit")
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 // ApplyChange is the first act of an outbound sync: one transaction that writes the customer, reserves its mappings
 // with the claim of the create, and tells the journal. A change that was made already is answered with the customer as
 // it is now. Errors: CodeCustomerNotFound, CodeCustomerExists, CodeCustomerArchived, CodeVersionMismatch,
-// CodeExternalIDTaken.
+// CodeExternalIDTaken, CodeOwnedByProvider.
 func (s *Store) ApplyChange(ctx context.Context, ch tandem.Change, work tandem.Work) (tandem.Customer, error) {
 	var out tandem.Customer
 	err := s.inRace(ctx, func(tx *sqlx.Tx) error {
@@ -46,6 +46,9 @@ func changeDone(ctx context.Context, tx *sqlx.Tx, ch tandem.Change) (bool, error
 
 func (s *Store) create(ctx context.Context, tx *sqlx.Tx, ch tandem.Change, work tandem.Work) (tandem.Customer, error) {
 	c := ch.Apply(tandem.Customer{ID: ch.CustomerID, Status: tandem.Active})
+	if err := s.permitted(tandem.Customer{}, c); err != nil {
+		return c, err
+	}
 	batch := newBatch()
 	batch.insertCustomer(&c)
 	batch.note(tandem.JournalEntry{
@@ -115,6 +118,9 @@ func (s *Store) update(ctx context.Context, tx *sqlx.Tx, ch tandem.Change, work 
 	if sameCustomer(before, after) {
 		return before, nil
 	}
+	if err := s.permitted(before, after); err != nil {
+		return before, err
+	}
 	batch := newBatch()
 	batch.updateCustomer(before, &after)
 	batch.note(tandem.JournalEntry{
@@ -128,6 +134,15 @@ func (s *Store) update(ctx context.Context, tx *sqlx.Tx, ch tandem.Change, work 
 		return after, err
 	}
 	return s.oneCustomer(ctx, tx, `SELECT `+customerColumns+` FROM customers c WHERE c.id = $1`, after.ID)
+}
+
+// permitted refuses a change of a field that only the provider may change. The API has refused it already by what it
+// read; the provider may have changed the field since, and what is set here now would never be reconciled.
+func (s *Store) permitted(before, after tandem.Customer) error {
+	if s.policy.Merge.Forbidden(before.Fields(), after.Fields()).IsEmpty() {
+		return nil
+	}
+	return &tandem.Error{Class: tandem.Invalid, Code: tandem.CodeOwnedByProvider, Message: "a field of the change may only be changed at the provider"}
 }
 
 // archive is local first: the customer is archived now, and the mapping knows what is to become of the other side.
