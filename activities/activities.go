@@ -1,5 +1,5 @@
 // Package activities holds the three acts of a sync: create or change the customer (customer.go), call the provider
-// (provider.go), write the mapping (mapping.go).
+// (provider.go, and reads.go where it only looks), write the mapping (mapping.go).
 //
 // Every act may run twice: a worker can die after it took effect and before Temporal heard of it. So each either finds
 // its own traces (a change in the journal, a claim on the mapping, a state in the ledger) or repeats something that is
@@ -33,11 +33,13 @@ type Store interface {
 	WaitingRemotes(ctx context.Context, provider, after string, limit int) (remoteIDs []string, next string, err error)
 	EndEvents(ctx context.Context, rows []string, state tandem.EventState, reason string) error
 	Unfinished(ctx context.Context, provider string, remoteIDs []string) ([]string, error)
+	SpendRead(ctx context.Context, provider, why string, budget int, rows []string) error
 }
 
 // Metrics counts what the acts do; app.Metrics is one.
 type Metrics interface {
 	ProviderCall(provider, operation string, class tandem.Class, took time.Duration)
+	ProviderRead(provider, why string, made bool) // not made: the day's budget is spent
 	Applied(direction tandem.Direction, state tandem.EventState)
 }
 
@@ -48,6 +50,8 @@ type Activities struct {
 	Starter   tandem.Starter
 	Metrics   Metrics
 	Logger    *slog.Logger
+
+	ReadsPerDay int // at each provider, for events whose order is in doubt; 0 is no limit
 }
 
 // work says on whose behalf the running activity writes.

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tandem-sync/tandem"
 )
@@ -54,6 +55,9 @@ func (a *Activities) ApplyEvents(ctx context.Context, in EventsInput) (Applied, 
 			return Applied{}, failed(ctx, err)
 		}
 		a.sum(&out, in, states, outcomes, cause)
+		if out.Fetch != nil && slices.Contains(out.States, tandem.EventApplied) {
+			out.Fetch, out.More = nil, true // what was applied may have settled the order without a read
+		}
 	}
 	out.Poke, err = a.Store.Unfinished(ctx, in.Provider, []string{in.RemoteID})
 	return out, failed(ctx, err)
@@ -85,7 +89,10 @@ func (a *Activities) sum(out *Applied, in EventsInput, states []tandem.RemoteSta
 			continue
 		}
 		if out.Fetch == nil {
-			out.Fetch = &FetchInput{Provider: in.Provider, RemoteID: in.RemoteID, Cause: cause}
+			out.Fetch = &FetchInput{Provider: in.Provider, RemoteID: in.RemoteID, Why: ReadForProof, Cause: cause}
+		}
+		if len(states[i].EventRows) > 0 {
+			out.Fetch.Why = ReadForEvents
 		}
 		out.Fetch.After = o.MappingVersion
 		out.Fetch.EventRows = append(out.Fetch.EventRows, states[i].EventRows...)

@@ -33,13 +33,18 @@ func failed(ctx context.Context, err error) error {
 		if !info.IsLocalActivity { // the SDK would wait that long with a caller, and a workflow task, waiting too
 			options.NextRetryDelay = backoff(last.Class, int(info.Attempt))
 		}
+	}
+	if retryable(err) || last.Code == tandem.CodeReadBudgetSpent {
 		options.Category = temporal.ApplicationErrorCategoryBenign // expected: waits for the provider, nobody is paged
 	}
 	return temporal.NewApplicationErrorWithOptions(message, string(last.Class), options)
 }
 
+// retryable leaves out what Temporal need not try again by itself: a spent budget is waited for by the workflow, which
+// hears of newer events meanwhile.
 func retryable(err error) bool {
-	return tandem.ClassOf(err).Retryable() && !NeedsProof(tandem.CodeOf(err)) && tandem.CodeOf(err) != codeLookupTooLarge
+	code := tandem.CodeOf(err)
+	return tandem.ClassOf(err).Retryable() && !NeedsProof(code) && code != codeLookupTooLarge && code != tandem.CodeReadBudgetSpent
 }
 
 // NeedsProof reports whether sending the same call again would teach nothing: the key has expired, or the provider

@@ -38,11 +38,15 @@ func (a *Activities) RecordAnswer(ctx context.Context, in AnswerInput) (Recorded
 	}
 	if o := outcomes[0]; o.Fetch {
 		return Recorded{Fetch: &FetchInput{
-			Provider: in.State.Provider, RemoteID: in.State.RemoteID, After: o.MappingVersion, Key: in.State.Key, Cause: in.Cause,
+			Provider: in.State.Provider, RemoteID: in.State.RemoteID, After: o.MappingVersion, Key: in.State.Key, Why: ReadForAnswer,
+			Cause: in.Cause,
 		}}, nil
 	}
 	a.Metrics.Applied(tandem.Outbound, outcomes[0].State)
-	next, err := a.PlanCall(ctx, PlanInput{CustomerID: in.Call.CustomerID, Provider: in.Call.Provider})
+	// What was recorded is a look, and no other is needed before the next call, unless it came from the provider's memory.
+	next, err := a.PlanCall(ctx, PlanInput{
+		CustomerID: in.Call.CustomerID, Provider: in.Call.Provider, Ask: tandem.Ask{Looked: !in.State.Replayed},
+	})
 	if err == nil && next.Action != tandem.ActNothing && next.Key == in.Call.Key {
 		// The answer did not end its own claim, so it cannot be about this customer: calling again would go in circles.
 		return Recorded{}, failed(ctx, &tandem.Error{

@@ -45,7 +45,7 @@ func (a *Activities) ProveCall(ctx context.Context, call tandem.Call) (Proof, er
 
 func (a *Activities) prove(ctx context.Context, p tandem.Provider, call tandem.Call) (*tandem.RemoteState, error) {
 	if call.Action != tandem.ActCreate {
-		state, err := p.Fetch(ctx, call.RemoteID)
+		state, err := a.fetch(ctx, p, FetchInput{RemoteID: call.RemoteID, Why: ReadForProof})
 		return &state, err
 	}
 	since := call.FrozenAt.Add(-lookBack)
@@ -62,6 +62,9 @@ func (a *Activities) prove(ctx context.Context, p tandem.Provider, call tandem.C
 // says, and that no mapping has named before. A customer that was linked again has an earlier one which says the same.
 func (a *Activities) find(ctx context.Context, p tandem.Provider, call tandem.Call, q tandem.ListQuery) (*tandem.RemoteState, error) {
 	for range maxPages {
+		if err := a.spendRead(ctx, p, FetchInput{Why: ReadForProof}); err != nil {
+			return nil, err
+		}
 		page, err := p.List(ctx, q)
 		if err != nil {
 			return nil, err

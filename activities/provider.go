@@ -32,7 +32,7 @@ func (a *Activities) call(ctx context.Context, call tandem.Call) (tandem.RemoteS
 	if err != nil {
 		return tandem.RemoteState{}, err
 	}
-	if age := time.Since(call.FrozenAt); age > KeyLife && call.Action != tandem.ActDelete {
+	if age := time.Since(call.FrozenAt); age > KeyLife && (call.Action == tandem.ActCreate || call.Action == tandem.ActUpdate) {
 		return tandem.RemoteState{}, &tandem.Error{
 			Class: tandem.Ambiguous, Code: tandem.CodeKeyExpired,
 			Message: fmt.Sprintf("the call was decided on %s ago and may have happened; its idempotency key is not safe any more", age.Round(time.Hour)),
@@ -44,19 +44,21 @@ func (a *Activities) call(ctx context.Context, call tandem.Call) (tandem.RemoteS
 	case tandem.ActUpdate:
 		state, err := provider.Update(ctx, call.RemoteID, call.Key, call.Body)
 		if tandem.ClassOf(err) == tandem.Gone {
-			return proveGone(ctx, provider, call, err)
+			return a.proveGone(ctx, provider, call, err)
 		}
 		return state, err
 	case tandem.ActDelete:
 		return provider.Delete(ctx, call.RemoteID)
+	case tandem.ActLook:
+		return a.fetch(ctx, provider, FetchInput{RemoteID: call.RemoteID, Why: ReadBeforeUpdate})
 	}
 	return tandem.RemoteState{}, tandem.Errorf(tandem.Bug, tandem.CodeInternal, "unknown action %q", call.Action)
 }
 
 // proveGone asks again before a remote customer is taken for deleted: the provider answers the same "no such customer"
 // with a key of another account, where it proves nothing.
-func proveGone(ctx context.Context, provider tandem.Provider, call tandem.Call, gone error) (tandem.RemoteState, error) {
-	state, err := provider.Fetch(ctx, call.RemoteID)
+func (a *Activities) proveGone(ctx context.Context, provider tandem.Provider, call tandem.Call, gone error) (tandem.RemoteState, error) {
+	state, err := a.fetch(ctx, provider, FetchInput{RemoteID: call.RemoteID, Why: ReadForProof})
 	switch {
 	case err == nil && state.Deleted:
 		return state, nil
@@ -85,30 +87,4 @@ func (a *Activities) noteAttempt(ctx context.Context, call tandem.Call, failure 
 		a.Logger.Warn("sync.attempt_not_shown", "customer_id", call.CustomerID, "provider", call.Provider, "class", classOf(err))
 	}
 	return failure
-}
-
-// FetchInput asks how a remote customer is now. After is the mapping's version before the fetch.
-type FetchInput struct {
-	Provider  string       `json:"provider"`
-	RemoteID  string       `json:"remote_id"`
-	After     int64        `json:"after,omitempty"`
-	Key       string       `json:"key,omitempty"`
-	EventRows []string     `json:"event_rows,omitempty"`
-	Cause     tandem.Cause `json:"cause"`
-}
-
-// FetchRemote reads the remote customer.
-func (a *Activities) FetchRemote(ctx context.Context, in FetchInput) (tandem.RemoteState, error) {
-	begun := time.Now()
-	provider, err := a.Providers.Get(in.Provider)
-	if err != nil {
-		return tandem.RemoteState{}, failed(ctx, err)
-	}
-	state, err := provider.Fetch(ctx, in.RemoteID)
-	a.Metrics.ProviderCall(in.Provider, "fetch", classOf(err), time.Since(begun))
-	if err != nil {
-		return tandem.RemoteState{}, failed(ctx, err)
-	}
-	state.Provider, state.After, state.Key, state.EventRows = in.Provider, in.After, in.Key, in.EventRows
-	return state, nil
 }

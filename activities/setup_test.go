@@ -37,9 +37,13 @@ type bundle struct {
 	logs    *lockedBuffer
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t *testing.T) *bundle { return setupWith(t, nil) }
+
+func setupWith(t *testing.T, merge tandem.MergePolicy) *bundle {
 	t.Helper()
-	b := &bundle{store: dbtest.New(t, dbtest.Policy), starter: &wishes{}, metrics: &counts{}, logs: &lockedBuffer{}}
+	policy := dbtest.Policy
+	policy.Merge = merge
+	b := &bundle{store: dbtest.New(t, policy), starter: &wishes{}, metrics: &counts{}, logs: &lockedBuffer{}}
 	var err error
 	b.standIn, err = stripetest.Start(stripetest.Options{})
 	require.NoError(t, err)
@@ -83,6 +87,7 @@ func (w *wishes) Sync(_ context.Context, customerID string, _ tandem.Cause) (tan
 type counts struct {
 	mu      sync.Mutex
 	calls   []string // provider operation class
+	reads   []string // provider why, and "not made" when the budget was spent
 	applied []tandem.EventState
 }
 
@@ -90,6 +95,16 @@ func (c *counts) ProviderCall(provider, operation string, class tandem.Class, _ 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls = append(c.calls, provider+" "+operation+" "+string(class))
+}
+
+func (c *counts) ProviderRead(provider, why string, made bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	line := provider + " " + why
+	if !made {
+		line += " not made"
+	}
+	c.reads = append(c.reads, line)
 }
 
 func (c *counts) Applied(_ tandem.Direction, state tandem.EventState) {

@@ -81,6 +81,7 @@ func Open(ctx context.Context, cfg Config, role Role, logger *slog.Logger) (_ *A
 	if role&Work != 0 {
 		a.workers = worker.New(a.temporal, &activities.Activities{
 			Store: a.store, Providers: providers, Starter: a.starter, Metrics: metrics, Logger: logger,
+			ReadsPerDay: cfg.StripeReads,
 		}, worker.Options{RequestsPerSecond: cfg.StripeRPS, StopTimeout: cfg.StopTimeout, OnFatal: a.fail})
 	}
 	a.api = api.New(api.Deps{

@@ -20,6 +20,8 @@ import (
 type Metrics struct {
 	calls    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	reads    *prometheus.CounterVec
+	waits    *prometheus.CounterVec
 	applied  *prometheus.CounterVec
 }
 
@@ -32,11 +34,17 @@ func newMetrics(registry *prometheus.Registry, ledger backlog) *Metrics {
 			Name: "tandem_provider_request_duration_seconds", Help: "Time of one call to a provider.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 13),
 		}, []string{"provider", "operation"}),
+		reads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tandem_provider_reads_total", Help: "Reads at a provider, which rations them, by what they were made for.",
+		}, []string{"provider", "why"}),
+		waits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tandem_provider_reads_refused_total", Help: "Reads that were not made because the day's budget is spent; what wanted them waits.",
+		}, []string{"provider", "why"}),
 		applied: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tandem_remote_states_total", Help: "Remote states taken in, by what became of them.",
 		}, []string{"direction", "state"}),
 	}
-	registry.MustRegister(m.calls, m.duration, m.applied, waiting{ledger},
+	registry.MustRegister(m.calls, m.duration, m.reads, m.waits, m.applied, waiting{ledger},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -75,6 +83,15 @@ func (w waiting) Collect(ch chan<- prometheus.Metric) {
 func (m *Metrics) ProviderCall(provider, operation string, class tandem.Class, took time.Duration) {
 	m.calls.WithLabelValues(provider, operation, string(class)).Inc()
 	m.duration.WithLabelValues(provider, operation).Observe(took.Seconds())
+}
+
+// ProviderRead implements activities.Metrics.
+func (m *Metrics) ProviderRead(provider, why string, made bool) {
+	if !made {
+		m.waits.WithLabelValues(provider, why).Inc()
+		return
+	}
+	m.reads.WithLabelValues(provider, why).Inc()
 }
 
 // Applied implements activities.Metrics.

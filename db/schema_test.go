@@ -40,6 +40,7 @@ func TestConstraints(t *testing.T) {
 		 VALUES ('` + someEvent + `', 'stripe', 'evt_1', 't', now(), false, '{}')`,
 		`INSERT INTO journal (id, entity_id, direction, action, cause, cause_id) VALUES ('jrn_1', 'c', 'inbound', 'a', 'api', 'chg')`,
 		`INSERT INTO idempotency_keys (key_hash, body_hash, customer_id) VALUES ('k', 'b', 'c')`,
+		`INSERT INTO provider_reads (provider_type, day, why) VALUES ('stripe', '2031-05-01', 'link')`,
 	} {
 		_, err := b.DB().ExecContext(t.Context(), row)
 		require.NoError(t, err)
@@ -102,6 +103,11 @@ func TestConstraints(t *testing.T) {
 		"journal_change_once":     `INSERT INTO journal (id, entity_id, direction, action, cause, cause_id) VALUES ('jrn_2', 'c', 'inbound', 'a', 'api', 'chg')`,
 
 		"idempotency_keys_pkey": `INSERT INTO idempotency_keys (key_hash, body_hash, customer_id) VALUES ('k', 'b', 'c')`,
+
+		"provider_reads_pkey":               `INSERT INTO provider_reads (provider_type, day, why) VALUES ('stripe', '2031-05-01', 'link')`,
+		"provider_reads_provider_not_empty": `INSERT INTO provider_reads (provider_type, day, why) VALUES ('', '2031-05-01', 'link')`,
+		"provider_reads_why_not_empty":      `INSERT INTO provider_reads (provider_type, day, why) VALUES ('stripe', '2031-05-01', '')`,
+		"provider_reads_positive":           `INSERT INTO provider_reads (provider_type, day, why, reads) VALUES ('stripe', '2031-05-01', 'proof', 0)`,
 	}
 	for name, statement := range broken {
 		_, err := b.DB().ExecContext(t.Context(), statement)

@@ -80,6 +80,14 @@ func (b *bundle) plan(id string) tandem.Call {
 	return call
 }
 
+// planAfterLook plans when the remote customer was looked at just now.
+func (b *bundle) planAfterLook(id string) tandem.Call {
+	b.t.Helper()
+	call, err := b.Plan(b.ctx, id, "stripe", tandem.Ask{Looked: true})
+	require.NoError(b.t, err)
+	return call
+}
+
 func (b *bundle) apply(s tandem.RemoteState) tandem.Outcome {
 	b.t.Helper()
 	out, err := b.ApplyRemote(b.ctx, []tandem.RemoteState{s}, work)
@@ -163,7 +171,7 @@ func (b *bundle) count(query string, args ...any) int {
 func (b *bundle) picture() map[string]string {
 	b.t.Helper()
 	out := map[string]string{}
-	for _, table := range []string{"customers", "entity_integration_mappings", "remote_tombstones", "provider_events", "journal", "idempotency_keys"} {
+	for _, table := range []string{"customers", "entity_integration_mappings", "remote_tombstones", "provider_events", "journal", "idempotency_keys", "provider_reads"} {
 		var rows string
 		require.NoError(b.t, b.DB().GetContext(b.ctx, &rows, `SELECT COALESCE(string_agg(t::text, E'\n' ORDER BY t::text), '') FROM `+table+` t`))
 		out[table] = rows

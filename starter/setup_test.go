@@ -89,6 +89,7 @@ func (c *countingClient) UpdateWithStartWorkflow(ctx context.Context, o client.U
 type noMetrics struct{}
 
 func (noMetrics) ProviderCall(string, string, tandem.Class, time.Duration) {}
+func (noMetrics) ProviderRead(string, string, bool)                        {}
 func (noMetrics) Applied(tandem.Direction, tandem.EventState)              {}
 
 func newCustomerID() string { return "cust_" + ulid.Make().String() }

@@ -238,4 +238,5 @@ func (p *provider) Create(ctx context.Context, _ string, _ tandem.Patch) (tandem
 type noMetrics struct{}
 
 func (noMetrics) ProviderCall(string, string, tandem.Class, time.Duration) {}
+func (noMetrics) ProviderRead(string, string, bool)                        {}
 func (noMetrics) Applied(tandem.Direction, tandem.EventState)              {}

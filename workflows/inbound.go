@@ -71,8 +71,13 @@ func (i *inbound) once(ctx workflow.Context) (more bool, err error) {
 	}
 	more = out.More
 	for out.Fetch != nil {
-		fetch := *out.Fetch
+		fetch, left := *out.Fetch, out.Poke
 		if out, err = i.settle(ctx, fetch); err != nil {
+			if budgetSpent(ctx, err) { // what other events left to do must not wait for the next day
+				if err := i.poke(ctx, left); err != nil {
+					return false, err
+				}
+			}
 			return false, err
 		}
 	}
@@ -127,17 +132,44 @@ func (i *inbound) poke(ctx workflow.Context, customers []string) error {
 
 // wait is until a person, or another event, helps; false: a person gave up. The events stay in the ledger as received.
 func (i *inbound) wait(ctx workflow.Context, err error) (again bool) {
+	if budgetSpent(ctx, err) {
+		return i.waitForBudget(ctx)
+	}
 	failure := activities.FailureOf(err, workflow.Now(ctx))
 	i.step = "waits for a person: " + string(failure.Class) + "/" + failure.Code
 	workflow.GetLogger(ctx).Error("inbound.waits", "provider", i.in.Provider, "remote_id", i.in.RemoteID, "class", failure.Class, "code", failure.Code)
 	selector := workflow.NewSelector(ctx)
+	i.hear(ctx, selector, &again)
+	selector.Select(ctx)
+	return again
+}
+
+func budgetSpent(ctx workflow.Context, err error) bool {
+	failure := activities.FailureOf(err, workflow.Now(ctx))
+	return failure != nil && failure.Code == tandem.CodeReadBudgetSpent
+}
+
+// waitForBudget is until the provider may be read again. Meanwhile another event may settle the question without a read.
+func (i *inbound) waitForBudget(ctx workflow.Context) (again bool) {
+	i.step = "waits for the day's read budget"
+	timer, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	selector := workflow.NewSelector(ctx)
+	selector.AddFuture(workflow.NewTimer(timer, untilBudget(workflow.Now(ctx), i.in.RemoteID)), func(f workflow.Future) {
+		again = f.Get(ctx, nil) == nil
+	})
+	i.hear(ctx, selector, &again)
+	selector.Select(ctx)
+	return again
+}
+
+// hear adds what ends a wait: a person's word, another event, or the end of the workflow.
+func (i *inbound) hear(ctx workflow.Context, selector workflow.Selector, again *bool) {
 	selector.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {}) // a selector does not see it by itself
 	for _, name := range []string{SignalEvents, SignalRetry, SignalSkip} {
 		selector.AddReceive(workflow.GetSignalChannel(ctx, name), func(c workflow.ReceiveChannel, _ bool) {
 			c.Receive(ctx, nil)
-			again = name != SignalSkip
+			*again = name != SignalSkip
 		})
 	}
-	selector.Select(ctx)
-	return again
 }

@@ -322,6 +322,83 @@ func TestInbound_waits(t *testing.T) {
 	})
 }
 
+// spent is the refusal of a read that Temporal is not to try again.
+func spent() error {
+	last := tandem.LastError{Class: tandem.RateLimited, Code: tandem.CodeReadBudgetSpent}
+	return temporal.NewApplicationErrorWithOptions("rate_limited/read_budget_spent", string(last.Class),
+		temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{last}})
+}
+
+func TestInbound_readBudget(t *testing.T) {
+	t.Parallel()
+	doubtful := func(t *testing.T, until int) *ledger {
+		l := newLedger(t)
+		l.env.SetStartTime(time.Date(2031, 5, 1, 21, 0, 0, 0, time.UTC))
+		l.applied = func(_ int, out *activities.Applied) error {
+			out.Fetch = &activities.FetchInput{Provider: "stripe", RemoteID: remoteID, Why: activities.ReadForEvents}
+			return nil
+		}
+		l.fetch = func(n int) error {
+			if n < until {
+				return spent()
+			}
+			return nil
+		}
+		l.eventAt(0)
+		return l
+	}
+	t.Run("the event is tried again by itself, within an hour each time and soon after midnight", func(t *testing.T) {
+		t.Parallel()
+		l := doubtful(t, 1000)
+		fetch := l.fetch
+		l.fetch = func(n int) error {
+			if now := l.env.Now().UTC(); now.Day() == 2 {
+				require.Less(t, now.Hour()*60+now.Minute(), 11, "not the whole night later")
+				return nil
+			}
+			return fetch(n)
+		}
+		l.at(30*time.Minute, func() { require.Equal(t, "waits for the day's read budget", l.step()) })
+		require.NoError(t, l.run())
+		require.Len(t, l.settled, 1)
+		require.GreaterOrEqual(t, len(l.fetched), 4, "three hours")
+		require.LessOrEqual(t, len(l.fetched), 6)
+	})
+	for name, signal := range map[string]string{"a person": workflows.SignalRetry, "another event": workflows.SignalEvents} {
+		t.Run(name+" ends the wait", func(t *testing.T) {
+			t.Parallel()
+			l := doubtful(t, 2)
+			begun := l.env.Now()
+			l.at(time.Minute, func() { l.env.SignalWorkflow(signal, nil) })
+			require.NoError(t, l.run())
+			require.Len(t, l.settled, 1)
+			require.Len(t, l.batches, 2, "what waits is decided anew: another event may have settled it")
+			require.WithinDuration(t, begun.Add(time.Minute), l.env.Now(), time.Second)
+		})
+	}
+	t.Run("what other events left to do is passed on at once", func(t *testing.T) {
+		t.Parallel()
+		l := doubtful(t, 2)
+		applied := l.applied
+		l.applied = func(n int, out *activities.Applied) error { out.Poke = []string{customerID}; return applied(n, out) }
+		l.at(time.Minute, func() { require.Len(t, l.pokes, 1) })
+		require.NoError(t, l.run())
+	})
+	t.Run("skip gives up waiting", func(t *testing.T) {
+		t.Parallel()
+		l := doubtful(t, 1000)
+		l.at(time.Minute, func() { l.env.SignalWorkflow(workflows.SignalSkip, nil) })
+		require.NoError(t, l.run())
+		require.Empty(t, l.settled)
+	})
+	t.Run("cancelled, it ends", func(t *testing.T) {
+		t.Parallel()
+		l := doubtful(t, 1000)
+		l.at(time.Minute, l.env.CancelWorkflow)
+		requireCanceled(t, l.run())
+	})
+}
+
 // A cancelled run has to end. One that went on waiting would take the signals of all later events and apply none.
 func TestInbound_cancelled(t *testing.T) {
 	t.Parallel()

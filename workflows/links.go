@@ -24,7 +24,7 @@ func (o *outbound) link(ctx workflow.Context, in tandem.Link) (out tandem.Mappin
 	err = o.inTurn(ctx, tandem.Cause{Kind: tandem.ByOperator, ID: in.ID}, func() error {
 		var state tandem.RemoteState
 		err := workflow.ExecuteActivity(forAnsweredCall(ctx, in.Provider, "look at what is to be linked"), acts.FetchRemote,
-			activities.FetchInput{Provider: in.Provider, RemoteID: in.RemoteID}).Get(ctx, &state)
+			activities.FetchInput{Provider: in.Provider, RemoteID: in.RemoteID, Why: activities.ReadForLink}).Get(ctx, &state)
 		if err != nil {
 			return err
 		}

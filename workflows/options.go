@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"hash/fnv"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -74,6 +75,17 @@ func forLookup(ctx workflow.Context, provider string) workflow.Context {
 func forAnsweredCall(ctx workflow.Context, provider, summary string) workflow.Context {
 	ctx = forProviderCall(ctx, provider, summary)
 	return workflow.WithScheduleToCloseTimeout(ctx, answering)
+}
+
+// untilBudget is how long to wait for a day's budget that is spent: until the next day (UTC), spread over some minutes
+// by the remote customer so that not everybody comes at midnight, and at most an hour, because a person may raise the
+// budget.
+func untilBudget(now time.Time, remoteID string) time.Duration {
+	spread := fnv.New32a()
+	_, _ = spread.Write([]byte(remoteID)) // a hash takes everything
+	now = now.UTC()
+	midnight := now.Truncate(24 * time.Hour).Add(24 * time.Hour)
+	return min(midnight.Sub(now), 50*time.Minute) + time.Duration(spread.Sum32()%600)*time.Second
 }
 
 // interactive work goes before bulk work on a provider's queue: a person waits for it. Lower is sooner; 3 is Temporal's
