@@ -381,7 +381,8 @@ func TestResolve(t *testing.T) {
 		m := b.resolve(resolution(c.ID, all(tandem.PlatformWins)))
 		require.Equal(t, tandem.Pending, m.State)
 		require.Equal(t, c, b.customer(c.ID))
-		call := b.plan(c.ID)
+		require.Equal(t, tandem.ActLook, b.plan(c.ID).Action, "it may have been changed over there once more")
+		call := b.planAfterLook(c.ID)
 		require.Equal(t, tandem.ActUpdate, call.Action)
 		require.Equal(t, tandem.Patch{Name: ptr("Ours"), Address: &c.Address, Metadata: map[string]string{"tier": "gold"}}, call.Body)
 		s := answer(call, "cus_1", 40)
@@ -401,7 +402,7 @@ func TestResolve(t *testing.T) {
 		require.Equal(t, tandem.ActNothing, b.plan(c.ID).Action)
 		require.Equal(t, tandem.InConfl, b.mapping(c.ID).State)
 		b.resolve(resolution(c.ID, map[string]tandem.Winner{"address": tandem.PlatformWins}))
-		body := b.plan(c.ID).Body
+		body := b.planAfterLook(c.ID).Body
 		require.Equal(t, &c.Address, body.Address)
 		require.Nil(t, body.Name)
 		require.Empty(t, body.Metadata)

@@ -36,6 +36,9 @@ func (s *Store) Plan(ctx context.Context, customerID, provider string, ask tande
 
 func (s *Store) planFor(ctx context.Context, tx *sqlx.Tx, c tandem.Customer, m *tandem.Mapping, ask tandem.Ask) (tandem.Call, error) {
 	call := tandem.Call{Provider: m.Provider, CustomerID: c.ID, MappingID: m.ID, RemoteID: m.RemoteID}
+	if err := keepHeld(ctx, tx, c, m); err != nil {
+		return call, err
+	}
 	action, body := tandem.PlanNext(c, *m, s.policy)
 	frozen := m.Claim != nil && m.Claim.Action == action
 	switch {
@@ -49,6 +52,9 @@ func (s *Store) planFor(ctx context.Context, tx *sqlx.Tx, c tandem.Customer, m *
 			call.Blocked = blocked
 			return call, err
 		}
+	case action == tandem.ActUpdate && !frozen && !ask.Looked && s.policy.Merge.LooksFirst(*m.Base, body):
+		call.Action, call.MappingVersion = tandem.ActLook, m.Version
+		return call, nil
 	}
 	if !frozen {
 		if err := s.freeze(ctx, tx, c, m, action, body); err != nil {
@@ -58,6 +64,18 @@ func (s *Store) planFor(ctx context.Context, tx *sqlx.Tx, c tandem.Customer, m *
 	call.Action, call.Key, call.Body, call.FrozenAt = m.Claim.Action, m.Claim.Key, m.Claim.Body, m.Claim.At
 	call.MappingVersion = m.Version
 	return call, nil
+}
+
+// keepHeld keeps what is shown of fields on hold true while their customer is edited here.
+func keepHeld(ctx context.Context, tx *sqlx.Tx, c tandem.Customer, m *tandem.Mapping) error {
+	held, changed := m.Held(c)
+	if !changed {
+		return nil
+	}
+	*m = held
+	b := newBatch()
+	b.putMapping(m)
+	return b.flush(ctx, tx)
 }
 
 // freeze writes the claim.
@@ -146,7 +164,7 @@ func (s *Store) braked(ctx context.Context, tx *sqlx.Tx, m *tandem.Mapping) (*ta
 }
 
 // NoteAttempt shows that a provider call failed and will be made again. It does not touch the mapping's version: the
-// story of attempts is not news about the customer. Code CodeClaimEnded: there is nothing to make again, because the
+// story of attempts is not news about the customer. A look has no key, and no claim stands beside it. Code CodeClaimEnded: there is nothing to make again, because the
 // call was found to have happened (its event came, its answer did not) or the link has ended.
 func (s *Store) NoteAttempt(ctx context.Context, call tandem.Call, failure error, attempt int) error {
 	last := tandem.NewLastError(failure, time.Now().UTC(), attempt)
@@ -155,9 +173,9 @@ func (s *Store) NoteAttempt(ctx context.Context, call tandem.Call, failure error
 		WITH noted AS (
 		  UPDATE entity_integration_mappings
 		  SET state = 'retrying', last_error = $3, updated_at = now()
-		  WHERE id = $1 AND claim ->> 'key' = $2 AND archived_at IS NULL AND state <> 'conflict')
+		  WHERE id = $1 AND COALESCE(claim ->> 'key', '') = $2 AND archived_at IS NULL AND state <> 'conflict')
 		SELECT EXISTS (SELECT 1 FROM entity_integration_mappings
-		               WHERE id = $1 AND claim ->> 'key' = $2 AND archived_at IS NULL)`,
+		               WHERE id = $1 AND COALESCE(claim ->> 'key', '') = $2 AND archived_at IS NULL)`,
 		call.MappingID, call.Key, jsonText(last, ""))
 	if err == nil && !stands {
 		return &tandem.Error{Class: tandem.Conflict, Code: tandem.CodeClaimEnded, Message: "the call was ended by something else", Err: failure}
@@ -175,7 +193,7 @@ func (s *Store) Park(ctx context.Context, call tandem.Call, failure tandem.LastE
 			return err
 		}
 		m, err := liveMapping(ctx, tx, call.CustomerID, call.Provider)
-		if err != nil || m == nil || m.Claim == nil || m.Claim.Key != call.Key {
+		if err != nil || m == nil || m.ID != call.MappingID || claimKey(m) != call.Key {
 			return err
 		}
 		if m.State == tandem.Parked && m.LastError.At.Equal(failure.At) {
@@ -194,4 +212,12 @@ func (s *Store) Park(ctx context.Context, call tandem.Call, failure tandem.LastE
 		})
 		return b.flush(ctx, tx)
 	})
+}
+
+// claimKey is the key of the call that is decided on, empty when there is none.
+func claimKey(m *tandem.Mapping) string {
+	if m.Claim == nil {
+		return ""
+	}
+	return m.Claim.Key
 }

@@ -175,7 +175,7 @@ func (l *lane) park(ctx workflow.Context, call tandem.Call, failure error) {
 	l.failure = activities.FailureOf(failure, workflow.Now(ctx))
 	logger := workflow.GetLogger(ctx)
 	logger.Warn("sync.parked", "customer_id", l.customerID, "provider", l.provider, "class", l.failure.Class, "code", l.failure.Code)
-	if call.Key == "" {
+	if call.Action == tandem.ActNothing {
 		return
 	}
 	err := workflow.ExecuteLocalActivity(forDatabaseAct(ctx, "park: "+string(l.failure.Class)), acts.ParkCall,

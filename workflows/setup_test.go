@@ -44,6 +44,7 @@ type world struct {
 	records []activities.AnswerInput
 	fetches []activities.FetchInput
 
+	look   bool                                                   // a look is wanted before the next call
 	took   time.Duration                                          // by a provider call
 	refuse func(ch tandem.Change) error                           // instead of making the change
 	fail   func(call tandem.Call, attempt int) error              // instead of answering; attempt counts over all calls
@@ -144,6 +145,9 @@ func (w *world) plan(_ context.Context, in activities.PlanInput) (tandem.Call, e
 }
 
 func (w *world) planned(provider string) tandem.Call {
+	if w.look {
+		return tandem.Call{Action: tandem.ActLook, Provider: provider, CustomerID: customerID, MappingID: "eim_1", RemoteID: "cus_" + provider}
+	}
 	if claim, ok := w.claims[provider]; ok {
 		return claim
 	}
@@ -182,6 +186,10 @@ func (w *world) record(_ context.Context, in activities.AnswerInput) (activities
 		if fetch := w.doubt(in); fetch != nil {
 			return activities.Recorded{Fetch: fetch}, nil
 		}
+	}
+	if in.Call.Action == tandem.ActLook {
+		w.look = false
+		return activities.Recorded{Outcome: tandem.EventEcho, Next: w.planned(in.Call.Provider)}, nil
 	}
 	w.pushed[in.Call.Provider] = in.Call.MappingVersion
 	delete(w.claims, in.Call.Provider)
