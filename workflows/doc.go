@@ -7,7 +7,7 @@
 //	 Signal "sync"   ──►       │
 //	                           ▼            one lane per provider, each on its own:
 //	                ┌──►   PlanCall  ── nothing left ──► lane rests; all rest ──► workflow ends
-//	                │          │ key and body frozen
+//	                │          │ key and body frozen; or, where a policy protects the other side, a look first
 //	                │     CallProvider ── can be retried ──► again, same key and body, for as long as it takes
 //	                │          │      ├── nobody knows, and asking again teaches nothing ──► ProveCall ──► RecordAnswer,
 //	                │          │      │       or, proved not to have happened, RenewClaim ──► PlanCall
@@ -19,6 +19,7 @@
 //
 //	 Signal "events" ──► ApplyEvents ── nothing waiting ──► workflow ends
 //	                           │   └── order in doubt ──► FetchRemote ──► ApplyFetched
+//	                           │           └── day's reads are spent ──► waits for the next, or another event
 //	                           └── something left for the other side ──► PokeOutbound
 //
 // Both can be started as often as anybody likes: what they do follows from what the database says is left to do, so a
