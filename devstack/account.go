@@ -93,6 +93,9 @@ func (a *account) place(ctx context.Context, home, probe string) (string, error)
 			return away, nil
 		}
 	}
+	if err := ctx.Err(); err != nil { // no door was tried to the end
+		return "", fmt.Errorf("find a folder for Postgres: %w", err)
+	}
 	return "", fmt.Errorf("user %s, as whom postgres must run, cannot enter %s; choose a data folder that every user may enter", a.name, home)
 }
 

@@ -89,6 +89,13 @@ func TestPostgres(t *testing.T) {
 		require.ErrorAs(t, err, &inUse)
 		require.Equal(t, os.Getpid(), inUse.PID)
 	})
+	t.Run("a cancelled search for a folder says so, and blames none", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := (&account{name: "somebody", uid: 65534, gid: 65534}).place(ctx, t.TempDir(), "/bin/true")
+		require.ErrorIs(t, err, context.Canceled)
+	})
 	t.Run("a cancelled start leaves nothing", func(t *testing.T) {
 		t.Parallel()
 		dir := openDir(t)
