@@ -108,4 +108,12 @@ func CodeOf(err error) string {
 	return CodeInternal
 }
 
+// FieldsOf returns the faults of our own input that err names.
+func FieldsOf(err error) []FieldError {
+	if e, ok := asError(err); ok {
+		return e.Fields
+	}
+	return nil
+}
+
 func asError(err error) (*Error, bool) { return errors.AsType[*Error](err) }

@@ -29,6 +29,9 @@ func failed(ctx context.Context, err error) error {
 		message += " (" + last.RequestID + ")"
 	}
 	options := temporal.ApplicationErrorOptions{NonRetryable: !retryable(err), Details: []any{*last}}
+	if fields := tandem.FieldsOf(err); len(fields) > 0 {
+		options.Details = append(options.Details, fields) // for whoever sent them; a mapping does not show them
+	}
 	if retryable(err) {
 		if !info.IsLocalActivity { // the SDK would wait that long with a caller, and a workflow task, waiting too
 			options.NextRetryDelay = backoff(last.Class, int(info.Attempt))

@@ -214,7 +214,11 @@ func translate(err error) error {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		var last tandem.LastError
 		if app.HasDetails() && app.Details(&last) == nil && last.Class != "" {
-			return &tandem.Error{Class: last.Class, Code: last.Code, Message: last.Message, Param: last.Param, Err: err}
+			var fields []tandem.FieldError
+			_ = app.Details(&last, &fields) // the second is there only if our own input is at fault
+			return &tandem.Error{
+				Class: last.Class, Code: last.Code, Message: last.Message, Param: last.Param, RequestID: last.RequestID, Fields: fields, Err: err,
+			}
 		}
 	}
 	return &tandem.Error{Class: tandem.Transient, Code: tandem.CodeUnavailable, Message: "the workflow service did not take the request", Err: err}

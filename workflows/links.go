@@ -10,13 +10,22 @@ import (
 // takeLinks takes what people do to the link itself. It goes through the customer's workflow like any change, so that a
 // link and a sync never race each other.
 func (o *outbound) takeLinks(ctx workflow.Context) error {
-	if err := workflow.SetUpdateHandler(ctx, UpdateLink, o.link); err != nil {
-		return err
+	for _, update := range []struct {
+		name, about        string
+		handler, validator any
+	}{
+		{UpdateLink, "a person links", o.link, o.validateLink},
+		{UpdateUnlink, "a person unlinks", o.unlink, o.validateUnlink},
+		{UpdateResolve, "a person decides a conflict", o.resolve, o.validateResolve},
+	} {
+		err := workflow.SetUpdateHandlerWithOptions(ctx, update.name, update.handler, workflow.UpdateHandlerOptions{
+			Validator: update.validator, Description: update.about,
+		})
+		if err != nil {
+			return err
+		}
 	}
-	if err := workflow.SetUpdateHandler(ctx, UpdateUnlink, o.unlink); err != nil {
-		return err
-	}
-	return workflow.SetUpdateHandler(ctx, UpdateResolve, o.resolve)
+	return nil
 }
 
 // link verifies the other side, which only the provider can, and joins the two.

@@ -90,6 +90,10 @@ func linkOf(id string) tandem.Link {
 	return tandem.Link{ID: id, CustomerID: customerID, Provider: "stripe", RemoteID: "cus_other", Winner: tandem.ProviderWins}
 }
 
+func resolveOf(id string) tandem.Resolve {
+	return tandem.Resolve{ID: id, CustomerID: customerID, Provider: "stripe", Winners: map[string]tandem.Winner{"name": tandem.PlatformWins}}
+}
+
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	t.Run("a link looks at the other side, joins, answers, and has the lanes look", func(t *testing.T) {
@@ -111,7 +115,7 @@ func TestLinks(t *testing.T) {
 		t.Parallel()
 		l := newLinker(t)
 		u := l.sendAt(0, workflows.UpdateUnlink, "unl_1", tandem.Unlink{ID: "unl_1", CustomerID: customerID, MappingID: "eim_1"})
-		r := l.sendAt(0, workflows.UpdateResolve, "res_1", tandem.Resolve{ID: "res_1", CustomerID: customerID, Provider: "stripe"})
+		r := l.sendAt(0, workflows.UpdateResolve, "res_1", resolveOf("res_1"))
 		require.NoError(t, l.run())
 		require.NoError(t, u.err)
 		require.NoError(t, r.err)
@@ -124,9 +128,9 @@ func TestLinks(t *testing.T) {
 		l := newLinker(t)
 		l.sendAt(0, workflows.UpdateLink, "lnk_1", linkOf("lnk_1"))
 		a := l.changeAt(time.Second, "chg_1") // while the link looks
-		l.sendAt(2*time.Second, workflows.UpdateUnlink, "unl_1", tandem.Unlink{ID: "unl_1", CustomerID: customerID})
+		l.sendAt(2*time.Second, workflows.UpdateUnlink, "unl_1", tandem.Unlink{ID: "unl_1", CustomerID: customerID, MappingID: "eim_1"})
 		l.changeAt(3*time.Second, "chg_2")
-		l.sendAt(4*time.Second, workflows.UpdateResolve, "res_1", tandem.Resolve{ID: "res_1", CustomerID: customerID})
+		l.sendAt(4*time.Second, workflows.UpdateResolve, "res_1", resolveOf("res_1"))
 		l.at(4*time.Second, func() { require.False(t, a.done) })
 		require.NoError(t, l.run())
 		require.True(t, a.done)
@@ -153,8 +157,8 @@ func TestLinks(t *testing.T) {
 			l.say = failure(class, "no_use")
 			replies := []*reply{
 				l.sendAt(0, workflows.UpdateLink, "lnk_1", linkOf("lnk_1")),
-				l.sendAt(time.Second, workflows.UpdateUnlink, "unl_1", tandem.Unlink{ID: "unl_1", CustomerID: customerID}),
-				l.sendAt(2*time.Second, workflows.UpdateResolve, "res_1", tandem.Resolve{ID: "res_1", CustomerID: customerID}),
+				l.sendAt(time.Second, workflows.UpdateUnlink, "unl_1", tandem.Unlink{ID: "unl_1", CustomerID: customerID, MappingID: "eim_1"}),
+				l.sendAt(2*time.Second, workflows.UpdateResolve, "res_1", resolveOf("res_1")),
 			}
 			require.NoError(t, l.run())
 			require.ElementsMatch(t, []string{"look cus_other", "link lnk_1", "unlink unl_1", "resolve res_1"}, l.did, "once each")

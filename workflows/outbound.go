@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"fmt"
-
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -82,7 +80,7 @@ func (o *outbound) setup(ctx workflow.Context) error {
 		return err
 	}
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateChange, o.apply, workflow.UpdateHandlerOptions{
-		Validator: o.validate, Description: "a caller's change to the customer",
+		Validator: o.validateChange, Description: "a caller's change to the customer",
 	})
 }
 
@@ -126,13 +124,6 @@ func (o *outbound) ask(ctx workflow.Context) {
 	for _, l := range o.lanes {
 		l.ask(ctx)
 	}
-}
-
-func (o *outbound) validate(_ workflow.Context, ch tandem.Change) error {
-	if ch.CustomerID != o.in.CustomerID || ch.ID == "" {
-		return fmt.Errorf("a change for %q was sent to the workflow of %q", ch.CustomerID, o.in.CustomerID)
-	}
-	return nil
 }
 
 // apply makes a caller's change. Callers take turns, so that the versions they see rise one by one.
