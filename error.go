@@ -46,6 +46,7 @@ const (
 	CodeSavedFailure      = "saved_500"         // the provider answers this key with a failure, from memory
 	CodeKeyReused         = "idempotency_error" // the provider knows this key with another body
 	CodeClaimEnded        = "claim_ended"
+	CodeUnanswered        = "unanswered" // a call that was given up before it had an answer
 	CodeNothingWaits      = "nothing_waits"
 	CodeRemoteNotFound    = "remote_not_found"
 	CodeCustomerLinked    = "customer_linked"

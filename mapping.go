@@ -140,6 +140,8 @@ type LastError struct {
 	RequestID string    `json:"request_id,omitempty"` // the provider's
 	At        time.Time `json:"at"`
 	Attempt   int       `json:"attempt"`
+
+	SkippedAt *time.Time `json:"skipped_at,omitempty"` // a person gave up waiting
 }
 
 // NewLastError describes err; one that is not a *Error is a bug and says so.

@@ -60,6 +60,8 @@ func (s *Store) planFor(ctx context.Context, tx *sqlx.Tx, c tandem.Customer, m *
 		if err := s.freeze(ctx, tx, c, m, action, body); err != nil {
 			return call, err
 		}
+	} else if err := resume(ctx, tx, m); err != nil {
+		return call, err
 	}
 	call.Action, call.Key, call.Body, call.FrozenAt = m.Claim.Action, m.Claim.Key, m.Claim.Body, m.Claim.At
 	call.MappingVersion = m.Version
@@ -154,7 +156,7 @@ func (s *Store) braked(ctx context.Context, tx *sqlx.Tx, m *tandem.Mapping) (*ta
 		Class: tandem.Conflict, Code: tandem.CodeDeleteBrake, At: time.Now().UTC(), Attempt: 1,
 		Message: fmt.Sprintf("%d remote customers were deleted within the last hour; a person has to allow more (retry)", seen.LastHour),
 	}
-	if m.State == tandem.Parked && m.LastError.Code == last.Code {
+	if m.State == tandem.Parked && m.LastError.Code == last.Code && m.LastError.SkippedAt == nil {
 		return m.LastError, nil
 	}
 	m.State, m.LastError, m.Claim = tandem.Parked, last, nil
@@ -173,7 +175,8 @@ func (s *Store) NoteAttempt(ctx context.Context, call tandem.Call, failure error
 		WITH noted AS (
 		  UPDATE entity_integration_mappings
 		  SET state = 'retrying', last_error = $3, updated_at = now()
-		  WHERE id = $1 AND COALESCE(claim ->> 'key', '') = $2 AND archived_at IS NULL AND state <> 'conflict')
+		  WHERE id = $1 AND COALESCE(claim ->> 'key', '') = $2 AND archived_at IS NULL AND state <> 'conflict'
+		    AND last_error -> 'skipped_at' IS NULL) -- a person has given up on this attempt
 		SELECT EXISTS (SELECT 1 FROM entity_integration_mappings
 		               WHERE id = $1 AND COALESCE(claim ->> 'key', '') = $2 AND archived_at IS NULL)`,
 		call.MappingID, call.Key, jsonText(last, ""))
