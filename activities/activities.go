@@ -24,6 +24,7 @@ type Store interface {
 	ApplyRemote(ctx context.Context, states []tandem.RemoteState, work tandem.Work) ([]tandem.Outcome, error)
 	NoteAttempt(ctx context.Context, call tandem.Call, failure error, attempt int) error
 	Park(ctx context.Context, call tandem.Call, failure tandem.LastError, work tandem.Work) error
+	Skip(ctx context.Context, customerID, provider string, failure *tandem.LastError, work tandem.Work) error
 	Mapped(ctx context.Context, provider string, remoteIDs []string) ([]string, error)
 	Renew(ctx context.Context, call tandem.Call, work tandem.Work) error
 	Link(ctx context.Context, l tandem.Link, state tandem.RemoteState, work tandem.Work) (tandem.Mapping, error)

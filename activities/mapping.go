@@ -94,6 +94,24 @@ func (a *Activities) ParkCall(ctx context.Context, in ParkInput) error {
 	return failed(ctx, a.Store.Park(ctx, in.Call, in.Failure, work(ctx, in.Cause)))
 }
 
+// SkipInput is a customer's wait for a provider that a person gave up. Failure is what it waited for, as far as the
+// workflow knows.
+type SkipInput struct {
+	CustomerID string            `json:"customer_id"`
+	Provider   string            `json:"provider"`
+	Failure    *tandem.LastError `json:"failure,omitempty"`
+	Cause      tandem.Cause      `json:"cause"`
+}
+
+// SkipCall shows on the mapping that a person gave up waiting. A customer that was never stored has nothing to show.
+func (a *Activities) SkipCall(ctx context.Context, in SkipInput) error {
+	err := a.Store.Skip(ctx, in.CustomerID, in.Provider, in.Failure, work(ctx, in.Cause))
+	if tandem.CodeOf(err) == tandem.CodeCustomerNotFound {
+		return nil
+	}
+	return failed(ctx, err)
+}
+
 // EndInput gives ledger rows an end.
 type EndInput struct {
 	Rows   []string          `json:"rows"`

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"errors"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/tandem-sync/tandem"
@@ -13,15 +15,20 @@ type lane struct {
 	provider   string
 	cause      *tandem.Cause
 
-	due     bool   // somebody asked to look, since the last look
-	busy    bool   // the lane's coroutine runs
-	waiting bool   // it waits for a person
-	retry   bool   // a person said so
-	relink  bool   // a person asked to link again what was unlinked
-	force   bool   // a person lets the next plan pass the brake
-	skip    bool   // a person said so
-	step    string // for people: what it is doing
-	failure *tandem.LastError
+	due     bool // somebody asked to look, since the last look
+	busy    bool // the lane's coroutine runs
+	calling bool // it stays until a provider call is answered
+	waiting bool // it waits for a person
+	retry   bool // a person said so
+	relink  bool // a person asked to link again what was unlinked
+	force   bool // a person lets the next plan pass the brake
+	skip    bool // a person said so
+	skips   bool // this run hears "skip" during a call, and notes it on the mapping
+
+	step       string                 // what it is doing
+	state      tandem.MappingState    // Retrying or Parked while something stands in the way
+	failure    *tandem.LastError      // what that is
+	tell, show func(workflow.Context) // people, who read, and those who search
 }
 
 // LaneState is what people see of a lane.
@@ -44,7 +51,8 @@ func (l *lane) ask(ctx workflow.Context) {
 			l.due = false
 			l.sync(ctx)
 		}
-		l.busy, l.step = false, "rests"
+		l.busy = false
+		l.stands(ctx, "", "rests")
 	})
 }
 
@@ -53,15 +61,6 @@ func (l *lane) resting() bool { return !l.busy && !l.due }
 
 // interruptible lanes are inside no act: the run can be cut here without repeating one.
 func (l *lane) interruptible() bool { return !l.busy || l.waiting }
-
-// nudge passes a person's word on to whatever waits.
-func (l *lane) nudge(word string) {
-	if !l.busy {
-		return
-	}
-	l.retry = l.retry || word == SignalRetry
-	l.skip = l.skip || word == SignalSkip
-}
 
 // sync plans, calls and records until nothing is left to do, or something stands in the way and a person lets it go.
 func (l *lane) sync(ctx workflow.Context) {
@@ -74,6 +73,9 @@ func (l *lane) sync(ctx workflow.Context) {
 		call, err = l.act(ctx, call)
 	}
 	switch {
+	case errors.Is(err, errSkipped):
+		l.giveUp(ctx)
+		return
 	case err != nil:
 		l.park(ctx, call, err)
 	case call.Blocked != nil:
@@ -118,7 +120,7 @@ func (l *lane) take(ctx workflow.Context, call tandem.Call, state tandem.RemoteS
 }
 
 func (l *lane) plan(ctx workflow.Context) (call tandem.Call, err error) {
-	l.step = "plans"
+	l.does(ctx, "plans")
 	call = tandem.Call{Provider: l.provider, CustomerID: l.customerID}
 	err = workflow.ExecuteLocalActivity(forDatabaseAct(ctx, "plan for "+l.provider), acts.PlanCall,
 		activities.PlanInput{
@@ -129,7 +131,7 @@ func (l *lane) plan(ctx workflow.Context) (call tandem.Call, err error) {
 }
 
 func (l *lane) record(ctx workflow.Context, call tandem.Call, state tandem.RemoteState) (out activities.Recorded, err error) {
-	l.step = "records"
+	l.does(ctx, "records")
 	err = workflow.ExecuteLocalActivity(forDatabaseAct(ctx, "record the answer of "+l.provider), acts.RecordAnswer,
 		activities.AnswerInput{Call: call, State: state, Cause: *l.cause}).Get(ctx, &out)
 	return out, err
@@ -138,7 +140,7 @@ func (l *lane) record(ctx workflow.Context, call tandem.Call, state tandem.Remot
 // call makes the call. It is retried by Temporal; a person who says "retry" ends the present wait between attempts,
 // which for Temporal is the same request once more.
 func (l *lane) call(ctx workflow.Context, call tandem.Call) (state tandem.RemoteState, err error) {
-	l.step = "calls: " + string(call.Action)
+	l.does(ctx, "calls: "+string(call.Action))
 	err = l.untilDone(ctx, func(ctx workflow.Context) workflow.Future {
 		return workflow.ExecuteActivity(forProviderCall(ctx, l.provider, string(call.Action)+" in "+l.provider), acts.CallProvider, call)
 	}, &state)
@@ -146,28 +148,11 @@ func (l *lane) call(ctx workflow.Context, call tandem.Call) (state tandem.Remote
 }
 
 func (l *lane) fetch(ctx workflow.Context, in activities.FetchInput) (state tandem.RemoteState, err error) {
-	l.step = "fetches"
+	l.does(ctx, "fetches")
 	err = l.untilDone(ctx, func(ctx workflow.Context) workflow.Future {
 		return workflow.ExecuteActivity(forProviderCall(ctx, l.provider, "fetch from "+l.provider), acts.FetchRemote, in)
 	}, &state)
 	return state, err
-}
-
-func (l *lane) untilDone(ctx workflow.Context, start func(workflow.Context) workflow.Future, out any) error {
-	for {
-		l.retry = false
-		attempt, cancel := workflow.WithCancel(ctx)
-		future := start(attempt)
-		if err := workflow.Await(ctx, func() bool { return future.IsReady() || l.retry }); err != nil {
-			cancel()
-			return err
-		}
-		if future.IsReady() {
-			cancel()
-			return future.Get(ctx, out)
-		}
-		cancel()
-	}
 }
 
 // park shows on the mapping what stands in the way. If even that fails, the workflow itself is the place to look.
@@ -183,15 +168,4 @@ func (l *lane) park(ctx workflow.Context, call tandem.Call, failure error) {
 	if err != nil {
 		logger.Error("sync.parking_failed", "customer_id", l.customerID, "provider", l.provider, "class", activities.FailureOf(err, workflow.Now(ctx)).Class)
 	}
-}
-
-// wait is until a person or a change helps. "skip" lets the lane rest with its mapping parked.
-func (l *lane) wait(ctx workflow.Context) {
-	l.step, l.waiting, l.retry, l.skip = "waits for a person", true, false, false
-	defer func() { l.waiting = false }()
-	if workflow.Await(ctx, func() bool { return l.due || l.retry || l.skip }) != nil {
-		return // the workflow was cancelled
-	}
-	l.force = l.force || l.retry
-	l.due = l.due || l.retry && !l.skip
 }

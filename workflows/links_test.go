@@ -42,6 +42,7 @@ func newLinker(t *testing.T) *linker {
 		}
 		return tandem.RemoteState{Provider: in.Provider, RemoteID: in.RemoteID, Source: tandem.FromFetch}, nil
 	})
+	l.env.OnActivity(acts.SkipCall, mock.Anything, mock.Anything).Return(l.skip)
 	l.env.OnActivity(acts.LinkCustomer, mock.Anything, mock.Anything).Return(func(_ context.Context, in activities.LinkInput) (tandem.Mapping, error) {
 		l.note("link " + in.Link.ID)
 		l.linked = in

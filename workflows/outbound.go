@@ -18,6 +18,7 @@ const (
 	SignalEvents  = "events"  // Inbound: events are waiting
 	SignalRetry   = "retry"   // either: do not wait any longer; optional argument: the provider
 	SignalSkip    = "skip"    // either: give up waiting; optional argument: the provider
+	SignalFailing = "failing" // either: a provider call fails and is being retried; sent by the workers
 	QueryState    = "state"
 )
 
@@ -44,11 +45,15 @@ var acts *activities.Activities
 
 // Outbound brings one customer's changes to every provider.
 func Outbound(ctx workflow.Context, in OutboundInput) error {
-	o := &outbound{in: in, cause: in.Cause}
+	o := &outbound{in: in, cause: in.Cause, sign: newSign(ctx)}
 	if err := o.setup(ctx); err != nil {
 		return err
 	}
-	return o.run(ctx)
+	err := o.run(ctx)
+	if !workflow.IsContinueAsNewError(err) { // the next run takes the sign over
+		o.sign.show(ctx, standing{})
+	}
+	return err
 }
 
 type outbound struct {
@@ -57,6 +62,7 @@ type outbound struct {
 	lanes            []*lane
 	tickets, serving int  // whose turn it is to change something
 	asked            bool // the lanes have been told to look
+	sign             sign
 }
 
 func (o *outbound) setup(ctx workflow.Context) error {
@@ -67,7 +73,7 @@ func (o *outbound) setup(ctx workflow.Context) error {
 		return temporal.NewNonRetryableApplicationError("customer id and providers are required", string(tandem.Bug), nil)
 	}
 	for _, provider := range o.in.Providers {
-		o.lanes = append(o.lanes, &lane{customerID: o.in.CustomerID, provider: provider, cause: &o.cause})
+		o.lanes = append(o.lanes, &lane{customerID: o.in.CustomerID, provider: provider, cause: &o.cause, tell: o.tell, show: o.show})
 	}
 	if o.in.Due {
 		o.ask(ctx)
@@ -161,20 +167,30 @@ func (o *outbound) listen(ctx workflow.Context) {
 			c.Receive(ctx, &provider)
 			for _, l := range o.lanes {
 				if provider == "" || provider == l.provider {
-					l.nudge(name)
+					l.nudge(ctx, name)
 				}
 			}
 		})
 	}
+	selector.AddReceive(workflow.GetSignalChannel(ctx, SignalFailing), func(c workflow.ReceiveChannel, _ bool) {
+		var f Failing
+		c.Receive(ctx, &f)
+		for _, l := range o.lanes {
+			if l.provider == f.Provider {
+				l.fails(ctx, f.Failure)
+			}
+		}
+	})
 	for {
 		selector.Select(ctx)
 	}
 }
 
-// State is the answer to QueryState.
+// State is the answer to QueryState: of every lane for Outbound, of the one way there is for Inbound.
 type State struct {
-	Lanes []LaneState `json:"lanes,omitempty"`
-	Step  string      `json:"step,omitempty"`
+	Lanes     []LaneState       `json:"lanes,omitempty"`
+	Step      string            `json:"step,omitempty"`
+	LastError *tandem.LastError `json:"last_error,omitempty"`
 }
 
 func (o *outbound) state() (State, error) {

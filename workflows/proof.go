@@ -18,12 +18,16 @@ const quiet = 10 * time.Second
 // customer is the answer. Not found in a complete list, the call did not happen: its claim is given up, and the next
 // plan may send a new one. As long as nothing is proved, nothing is sent.
 func (l *lane) prove(ctx workflow.Context, call tandem.Call, failure *tandem.LastError) (tandem.Call, error) {
-	l.step, l.failure, l.retry = "waits, then looks whether it happened", failure, false
+	l.failure = failure
+	l.stands(ctx, tandem.Retrying, "waits, then looks whether it happened")
 	if failure.Code == tandem.CodeSavedFailure {
-		if _, err := workflow.AwaitWithTimeout(ctx, quiet, func() bool { return l.retry }); err != nil {
-			return call, err
+		again, err := l.afterQuiet(ctx, call)
+		if err != nil || again.Key != call.Key {
+			return again, err
 		}
+		call = again
 	}
+	l.does(ctx, "looks whether it happened")
 	var proof activities.Proof
 	err := l.untilDone(ctx, func(ctx workflow.Context) workflow.Future {
 		return workflow.ExecuteActivity(forLookup(ctx, l.provider), acts.ProveCall, call)
@@ -44,6 +48,28 @@ func (l *lane) prove(ctx workflow.Context, call tandem.Call, failure *tandem.Las
 		return call, err
 	}
 	return l.plan(ctx)
+}
+
+// afterQuiet leaves the failure alone for a while and then plans again: the call's event may have told meanwhile that
+// it happened, which saves walking the provider's lists.
+func (l *lane) afterQuiet(ctx workflow.Context, call tandem.Call) (tandem.Call, error) {
+	l.retry, l.skip, l.calling = false, false, true
+	defer func() { l.calling = false }()
+	options := workflow.AwaitOptions{Timeout: quiet, TimerOptions: workflow.TimerOptions{Summary: "leave the saved failure alone"}}
+	if _, err := workflow.AwaitWithOptions(ctx, options, func() bool { return l.retry || l.skip }); err != nil {
+		return call, err
+	}
+	if l.skip {
+		return call, errSkipped
+	}
+	if workflow.GetVersion(ctx, changePlanAfterQuiet, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return call, nil
+	}
+	again, err := l.plan(ctx)
+	if err != nil {
+		return call, err
+	}
+	return again, nil
 }
 
 // unproved keeps the claim: a look-up that was refused says nothing about the call, but ParkCall takes invalid for the

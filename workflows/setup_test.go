@@ -43,6 +43,7 @@ type world struct {
 	parks   []activities.ParkInput
 	records []activities.AnswerInput
 	fetches []activities.FetchInput
+	skips   []activities.SkipInput
 
 	look   bool                                                   // a look is wanted before the next call
 	took   time.Duration                                          // by a provider call
@@ -62,6 +63,7 @@ func newWorld(t *testing.T) *world {
 	w.env.OnActivity(acts.RecordAnswer, mock.Anything, mock.Anything).Return(w.record)
 	w.env.OnActivity(acts.FetchRemote, mock.Anything, mock.Anything).Return(w.fetch)
 	w.env.OnActivity(acts.ParkCall, mock.Anything, mock.Anything).Return(w.park)
+	w.env.OnActivity(acts.SkipCall, mock.Anything, mock.Anything).Return(w.skip)
 	return w
 }
 
@@ -212,6 +214,13 @@ func (w *world) park(_ context.Context, in activities.ParkInput) error {
 		delete(w.claims, in.Call.Provider)
 		w.epoch++
 	}
+	return nil
+}
+
+func (w *world) skip(_ context.Context, in activities.SkipInput) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.skips = append(w.skips, in)
 	return nil
 }
 
