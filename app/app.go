@@ -77,7 +77,7 @@ func Open(ctx context.Context, cfg Config, role Role, logger *slog.Logger) (_ *A
 		return nil, err
 	}
 	a.starter = starter.New(a.temporal, providers.Names())
-	metrics := newMetrics(registry, a.store)
+	metrics := newMetrics(registry, a.store, logger)
 	if role&Work != 0 {
 		a.workers = worker.New(a.temporal, &activities.Activities{
 			Store: a.store, Providers: providers, Starter: a.starter, Metrics: metrics, Logger: logger,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,10 +24,19 @@ type Metrics struct {
 	reads    *prometheus.CounterVec
 	waits    *prometheus.CounterVec
 	applied  *prometheus.CounterVec
+	refused  *prometheus.GaugeVec
+	log      *slog.Logger
+
+	mu      sync.Mutex
+	refuses map[string]bool // by provider
 }
 
-func newMetrics(registry *prometheus.Registry, ledger backlog) *Metrics {
+func newMetrics(registry *prometheus.Registry, ledger backlog, logger *slog.Logger) *Metrics {
 	m := &Metrics{
+		log: logger, refuses: map[string]bool{},
+		refused: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "tandem_provider_auth_failing", Help: "1 while a provider refuses our key: nothing reaches it until a person mends that.",
+		}, []string{"provider"}),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tandem_provider_requests_total", Help: "Calls to a provider by outcome; class is empty on success.",
 		}, []string{"provider", "operation", "class"}),
@@ -44,7 +54,7 @@ func newMetrics(registry *prometheus.Registry, ledger backlog) *Metrics {
 			Name: "tandem_remote_states_total", Help: "Remote states taken in, by what became of them.",
 		}, []string{"direction", "state"}),
 	}
-	registry.MustRegister(m.calls, m.duration, m.reads, m.waits, m.applied, waiting{ledger},
+	registry.MustRegister(m.calls, m.duration, m.reads, m.waits, m.applied, m.refused, waiting{ledger},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -83,6 +93,29 @@ func (w waiting) Collect(ch chan<- prometheus.Metric) {
 func (m *Metrics) ProviderCall(provider, operation string, class tandem.Class, took time.Duration) {
 	m.calls.WithLabelValues(provider, operation, string(class)).Inc()
 	m.duration.WithLabelValues(provider, operation).Observe(took.Seconds())
+	switch class {
+	case tandem.Auth:
+		m.refusedKey(provider, true)
+	case "", tandem.Invalid, tandem.Gone, tandem.Conflict: // it looked at the request: the key works
+		m.refusedKey(provider, false)
+	}
+}
+
+// refusedKey is what alerts go by. The log says so once, whatever number of calls finds out.
+func (m *Metrics) refusedKey(provider string, refused bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	value := 0.0
+	if refused {
+		value = 1
+	}
+	m.refused.WithLabelValues(provider).Set(value)
+	if refused && !m.refuses[provider] {
+		m.log.Error("provider.auth_failing", "provider", provider)
+	} else if !refused && m.refuses[provider] {
+		m.log.Info("provider.auth_works_again", "provider", provider)
+	}
+	m.refuses[provider] = refused
 }
 
 // ProviderRead implements activities.Metrics.
