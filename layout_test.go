@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"workflows":                   {module, module + "/activities", "go.temporal.io/sdk/"},
 	"activities":                  {module, "go.temporal.io/sdk/"},
 	"starter":                     {module, module + "/workflows", "go.temporal.io/sdk/", "go.temporal.io/api/"},
-	"worker":                      {module, module + "/workflows", module + "/activities", "go.temporal.io/sdk/"},
+	"worker":                      {module, module + "/workflows", module + "/activities", "go.temporal.io/sdk/", "go.temporal.io/api/"},
 	"db":                          {module, "github.com/jmoiron/sqlx", "github.com/lib/pq", "github.com/oklog/ulid/v2", "github.com/pressly/goose/v3/"},
 	"db/dbtest":                   {module, module + "/db", module + "/devstack", "github.com/oklog/ulid/v2", "github.com/stretchr/testify/"},
 	"providers/stripe":            {module, "github.com/stripe/stripe-go/v76/", "github.com/tidwall/gjson"},

@@ -82,7 +82,9 @@ func Open(ctx context.Context, cfg Config, role Role, logger *slog.Logger) (_ *A
 		a.workers = worker.New(a.temporal, &activities.Activities{
 			Store: a.store, Providers: providers, Starter: a.starter, Metrics: metrics, Logger: logger,
 			ReadsPerDay: cfg.StripeReads,
-		}, worker.Options{RequestsPerSecond: cfg.StripeRPS, StopTimeout: cfg.StopTimeout, OnFatal: a.fail})
+		}, worker.Options{
+			RequestsPerSecond: cfg.StripeRPS, StopTimeout: cfg.StopTimeout, OnFatal: a.fail, Namespace: cfg.Temporal.Namespace, Logger: logger,
+		})
 	}
 	a.api = api.New(api.Deps{
 		Store: a.store, Starter: a.starter, Providers: providers, Merge: policy.Merge, APIKeys: cfg.keyHashes(), Logger: logger,

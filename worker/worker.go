@@ -3,10 +3,13 @@
 package worker
 
 import (
+	"cmp"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -23,21 +26,36 @@ type Options struct {
 	StopTimeout time.Duration
 	// OnFatal is called when a worker cannot go on, as when its namespace has gone.
 	OnFatal func(error)
+	// Namespace is the client's, "" for the default one: its search attributes are looked after.
+	Namespace string
+	// AttributeCheck is how often that is done; 0 is half a minute.
+	AttributeCheck time.Duration
+	Logger         *slog.Logger // nil is none
 }
 
 // Workers are started and stopped together.
-type Workers struct{ all []worker.Worker }
+type Workers struct {
+	all        []worker.Worker
+	attributes *attributes
+	every      time.Duration
+}
 
 // New makes the workers; Start runs them.
 func New(c client.Client, acts *activities.Activities, o Options) *Workers {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	options := worker.Options{WorkerStopTimeout: o.StopTimeout, OnFatalError: o.OnFatal}
+	known := &attributes{client: c, namespace: cmp.Or(o.Namespace, client.DefaultNamespace), log: o.Logger}
+	options.Interceptors = []interceptor.WorkerInterceptor{&findable{known: known.known.Load}}
 	both := worker.New(c, workflows.TaskQueue, options)
 	RegisterWorkflows(both)
 	both.RegisterActivity(acts)
-	w := &Workers{all: []worker.Worker{both}}
+	w := &Workers{all: []worker.Worker{both}, attributes: known, every: cmp.Or(o.AttributeCheck, attributeCheck)}
 	options.DisableWorkflowWorker = true
 	options.TaskQueueActivitiesPerSecond = o.RequestsPerSecond
 	for _, provider := range acts.Providers.Names() {
+		options.Interceptors = []interceptor.WorkerInterceptor{&telling{client: c, provider: provider, log: o.Logger}}
 		lane := worker.New(c, tandem.TaskQueue(provider), options)
 		lane.RegisterActivity(acts.CallProvider)
 		lane.RegisterActivity(acts.FetchRemote)
@@ -57,11 +75,13 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 
 // Start begins polling.
 func (w *Workers) Start() error {
+	w.attributes.start(w.every)
 	for i, one := range w.all {
 		if err := one.Start(); err != nil {
 			for _, started := range w.all[:i] {
 				started.Stop()
 			}
+			w.attributes.stop()
 			return fmt.Errorf("start worker: %w", err)
 		}
 	}
@@ -73,4 +93,5 @@ func (w *Workers) Stop() {
 	for _, one := range w.all {
 		one.Stop()
 	}
+	w.attributes.stop()
 }
