@@ -149,12 +149,13 @@ type providerInfo struct {
 }
 
 type lastError struct {
-	Class     string `json:"class"`
-	Code      string `json:"code"`
-	Message   string `json:"message"`
-	Param     string `json:"param"`
-	RequestID string `json:"request_id"`
-	Attempt   int    `json:"attempt"`
+	Class     string     `json:"class"`
+	Code      string     `json:"code"`
+	Message   string     `json:"message"`
+	Param     string     `json:"param"`
+	RequestID string     `json:"request_id"`
+	Attempt   int        `json:"attempt"`
+	SkippedAt *time.Time `json:"skipped_at"`
 }
 
 func (c customer) stripe() providerInfo { return c.ProviderInfo["stripe"] }
