@@ -43,8 +43,9 @@ bench-webhooks: prepare ## 20,000 new events over 32 connections, with Temporal 
 	go test -tags bench -count=1 -timeout=30m -run TestWebhooks -v ./bench | grep -vE '^(=== |--- |    --- )'
 
 .PHONY: record
-record: prepare ## record the histories that the replay tests hold new code against
-	TANDEM_RECORD_HISTORIES=1 go test -count=1 -run TestRecordHistories ./starter
+record: prepare ## record histories for the replay tests, on the commit that is deployed: make record AS=v0.2
+	@test -n "$(AS)" || { echo "say which version is recorded: make record AS=v0.2"; exit 1; }
+	TANDEM_RECORD_HISTORIES=$(AS) go test -count=1 -run TestRecordHistories ./starter
 
 $(LINT): tools/lint/go.mod tools/lint/go.sum
 	@mkdir -p $(LINT)

@@ -19,16 +19,17 @@ import (
 
 // TestRecordHistories writes the histories that workflows/replay_test.go replays:
 //
-//	TANDEM_RECORD_HISTORIES=1 go test ./starter -run TestRecordHistories
+//	make record AS=v0.2
 //
 // Record on the commit that is deployed, never on the one that is to be tested: a history that was made by the changed
-// code replays with it by nature and proves nothing. Keep the old files as long as runs of their time may be open; add
-// new ones under new names. All data is made up.
+// code replays with it by nature and proves nothing. What is recorded is part of the files' names, and no file is ever
+// written over: the old ones stay as long as runs of their time may be open. All data is made up.
 func TestRecordHistories(t *testing.T) {
 	if os.Getenv("TANDEM_RECORD_HISTORIES") == "" {
-		t.Skip("set TANDEM_RECORD_HISTORIES=1 to record")
+		t.Skip("set TANDEM_RECORD_HISTORIES to the version that is recorded")
 	}
 	s := startStack(t)
+	s.findable(t)
 	r := recorder{s}
 	t.Run("outbound", func(t *testing.T) {
 		for name, record := range map[string]func(*testing.T) tandem.Run{
@@ -42,6 +43,8 @@ func TestRecordHistories(t *testing.T) {
 			"parked_then_changed":  r.parkedThenChanged,
 			"sync_nothing_to_do":   r.syncNothing,
 			"retry_during_backoff": r.retryDuringBackoff,
+			"skip_during_backoff":  r.skipDuringBackoff,
+			"saved_failure":        r.savedFailure,
 			"cancelled":            r.cancelled,
 		} {
 			t.Run(name, func(t *testing.T) { r.write(t, "outbound", name, record(t)) })
@@ -52,6 +55,7 @@ func TestRecordHistories(t *testing.T) {
 			"create": func(t *testing.T) tandem.Run { return s.inbound(t, s.foreign(t)) },
 			"update": r.inboundUpdate,
 			"fetch":  r.inboundFetch,
+			"skip":   r.skipDuringFetch,
 		} {
 			t.Run(name, func(t *testing.T) { r.write(t, "inbound", name, record(t)) })
 		}
@@ -74,7 +78,9 @@ func (r recorder) write(t *testing.T, direction, name string, run tandem.Run) {
 	require.NoError(t, err)
 	dir := filepath.Join("..", "testdata", "histories", direction)
 	require.NoError(t, os.MkdirAll(dir, 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, name+".json"), append(b, '\n'), 0o644))
+	file := filepath.Join(dir, name+"."+os.Getenv("TANDEM_RECORD_HISTORIES")+".json")
+	require.NoFileExists(t, file)
+	require.NoError(t, os.WriteFile(file, append(b, '\n'), 0o644))
 	t.Log(describe(h))
 }
 
