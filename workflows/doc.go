@@ -8,7 +8,7 @@
 //	                           ▼            one lane per provider, each on its own:
 //	                ┌──►   PlanCall  ── nothing left ──► lane rests; all rest ──► workflow ends
 //	                │          │ key and body frozen; or, where a policy protects the other side, a look first
-//	                │     CallProvider ── can be retried ──► again, same key and body, for as long as it takes
+//	                │     CallProvider ── can be retried ──► again, same key and body, for as long as it takes, or till "skip"
 //	                │          │      ├── nobody knows, and asking again teaches nothing ──► ProveCall ──► RecordAnswer,
 //	                │          │      │       or, proved not to have happened, RenewClaim ──► PlanCall
 //	                │          │      └── cannot ──► ParkCall ──► waits for "retry", "skip" or a change
@@ -25,6 +25,9 @@
 // Both can be started as often as anybody likes: what they do follows from what the database says is left to do, so a
 // workflow too many ends at once and a signal too many changes nothing. Neither ever fails because of a provider.
 //
+// What a run does, what stands in its way and how to help is told in its current details; a run that waits has search
+// attributes besides (sign.go).
+//
 // Changing this code: histories under testdata/histories are replayed by the tests. A change that breaks them needs
-// workflow.GetVersion.
+// workflow.GetVersion; see docs/changing-workflows.md.
 package workflows

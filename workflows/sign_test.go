@@ -26,12 +26,12 @@ type knowing struct {
 
 func (k *knowing) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
 	run := &knowing{known: k.known}
-	run.WorkflowInboundInterceptorBase.Next = next
+	run.Next = next
 	return run
 }
 
 func (k *knowing) ExecuteWorkflow(ctx workflow.Context, in *interceptor.ExecuteWorkflowInput) (any, error) {
-	return k.WorkflowInboundInterceptorBase.Next.ExecuteWorkflow(workflows.AttributesKnown(k.known).In(ctx), in)
+	return k.Next.ExecuteWorkflow(workflows.AttributesKnown(k.known).In(ctx), in)
 }
 
 // signs collects what a run shows, one line for each time it is changed.

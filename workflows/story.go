@@ -1,8 +1,7 @@
 package workflows
 
 import (
-	"fmt"
-	"strings"
+	"strconv"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -30,11 +29,11 @@ func (l *lane) stands(ctx workflow.Context, state tandem.MappingState, step stri
 
 // tell keeps the current details true, which are no part of the history.
 func (o *outbound) tell(ctx workflow.Context) {
-	var text strings.Builder
+	text := ""
 	for _, l := range o.lanes {
-		fmt.Fprintf(&text, "**%s** %s", l.provider, details(l.state, l.step, l.failure))
+		text += "**" + l.provider + "** " + details(l.state, l.step, l.failure)
 	}
-	workflow.SetCurrentDetails(ctx, text.String())
+	workflow.SetCurrentDetails(ctx, text)
 }
 
 // show keeps the search attributes true. There is one of each and there may be several lanes: it is one that is parked,
@@ -64,7 +63,7 @@ func details(state tandem.MappingState, step string, failure *tandem.LastError) 
 		text += ", the provider's request `" + failure.RequestID + "`"
 	}
 	if failure.Attempt > 1 {
-		text += fmt.Sprintf(", attempt %d", failure.Attempt)
+		text += ", attempt " + strconv.Itoa(failure.Attempt)
 	}
 	return text + "\n- " + whatHelps[state] + "\n\n"
 }
