@@ -172,7 +172,8 @@ func TestSyncAndRetryOfWhatIsInOrderChangeNothing(t *testing.T) {
 	refused := http.StatusUnprocessableEntity
 	require.Equal(t, []string{"action invalid"}, calm.call(t, http.MethodPost, path, object{"action": "dance"}).problem(t, refused, "invalid_request"))
 	calm.call(t, http.MethodPost, path, object{"action": "sync", "provider": "nobody"}).problem(t, refused, "invalid_request")
-	calm.call(t, http.MethodPost, path, object{"action": "resolve", "winner": object{"name": "platform"}}).problem(t, refused, "invalid_request")
+	require.Equal(t, []string{"winner.name not_on_hold"},
+		calm.call(t, http.MethodPost, path, object{"action": "resolve", "winner": object{"name": "platform"}}).problem(t, refused, "invalid_request"))
 	calm.wish(t, "cust_01ARZ3NDEKTSV4RRFFQ69G5FAV", "sync").problem(t, http.StatusNotFound, "customer_not_found")
 }
 
