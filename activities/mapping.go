@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/tandem-sync/tandem"
@@ -48,12 +49,18 @@ func (a *Activities) RecordAnswer(ctx context.Context, in AnswerInput) (Recorded
 		CustomerID: in.Call.CustomerID, Provider: in.Call.Provider, Ask: tandem.Ask{Looked: !in.State.Replayed},
 	})
 	if err == nil && next.Action != tandem.ActNothing && next.Key == in.Call.Key {
-		// The answer did not end its own claim, so it cannot be about this customer: calling again would go in circles.
-		return Recorded{}, failed(ctx, &tandem.Error{
-			Class: tandem.Conflict, Code: outcomes[0].Reason, Message: "the provider's answer does not fit the mapping",
-		})
+		return Recorded{}, failed(ctx, unfit(outcomes[0], in.Call))
 	}
 	return Recorded{Outcome: outcomes[0].State, Next: next}, err
+}
+
+// unfit is for an answer that did not end its own claim, so it cannot be about this customer: calling again would go in
+// circles. What became of the answer is no name for that when it was taken in for the customer it is about.
+func unfit(o tandem.Outcome, call tandem.Call) *tandem.Error {
+	if o.CustomerID != "" && o.CustomerID != call.CustomerID {
+		return tandem.Errorf(tandem.Conflict, tandem.CodeRemoteLinked, "the provider answered with %s, which is linked to another customer", o.RemoteID)
+	}
+	return tandem.Errorf(tandem.Conflict, cmp.Or(o.Reason, tandem.CodeInternal), "the provider's answer does not fit the mapping")
 }
 
 // AnswerInput is the provider's answer to a call.
