@@ -93,9 +93,12 @@ func (s *Store) Unlink(ctx context.Context, u tandem.Unlink, work tandem.Work) e
 }
 
 // Resolve decides fields on hold as a person chose. Deciding twice is deciding once. Errors: CodeMappingNotFound,
-// CodeInvalidRequest for a field that is not on hold.
+// CodeInvalidRequest for a field that is not on hold, or for which no side was chosen.
 func (s *Store) Resolve(ctx context.Context, r tandem.Resolve, work tandem.Work) (tandem.Mapping, error) {
 	var out tandem.Mapping
+	if err := refuseWinners(r.Winners); err != nil {
+		return out, err
+	}
 	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
 		c, err := s.lockCustomer(ctx, tx, r.CustomerID)
 		if err != nil {
@@ -116,11 +119,8 @@ func (s *Store) Resolve(ctx context.Context, r tandem.Resolve, work tandem.Work)
 			return &tandem.Error{Class: tandem.Conflict, Code: tandem.CodeCustomerArchived, Message: "the customer is archived"}
 		}
 		m, after, unknown := live.Settle(c, r.Winners)
-		if _, nameless := r.Winners[""]; nameless || unknown != "" {
-			return &tandem.Error{
-				Class: tandem.Invalid, Code: tandem.CodeInvalidRequest, Message: unknown + " is not on hold",
-				Fields: []tandem.FieldError{{Field: "winner." + unknown, Code: "not_on_hold", Message: "this field is not on hold"}},
-			}
+		if unknown != "" {
+			return badWinner("winner."+unknown, "not_on_hold", "this field is not on hold")
 		}
 		m.State, m.LastError = tandem.Pending, nil
 		if len(m.Conflicts) > 0 {
@@ -139,6 +139,30 @@ func (s *Store) Resolve(ctx context.Context, r tandem.Resolve, work tandem.Work)
 		return b.flush(ctx, tx)
 	})
 	return out, err
+}
+
+// refuseWinners wants a side for every field that is named. The API checks that too, but people can send a choice to the
+// workflow without it, and what is no provider must not count as the platform.
+func refuseWinners(winners map[string]tandem.Winner) error {
+	if len(winners) == 0 {
+		return badWinner("winner", "required", "no field is named")
+	}
+	for field, winner := range winners {
+		switch {
+		case field == "":
+			return badWinner("winner", "required", "a winner without a field is named")
+		case winner != tandem.PlatformWins && winner != tandem.ProviderWins:
+			return badWinner("winner."+field, "invalid", "must be platform or provider")
+		}
+	}
+	return nil
+}
+
+func badWinner(field, code, message string) error {
+	return &tandem.Error{
+		Class: tandem.Invalid, Code: tandem.CodeInvalidRequest, Message: field + ": " + message,
+		Fields: []tandem.FieldError{{Field: field, Code: code, Message: message}},
+	}
 }
 
 func (s *Store) resolved(ctx context.Context, tx *sqlx.Tx, r tandem.Resolve) (bool, error) {
