@@ -70,6 +70,23 @@ func editWhileAnUpdateIsInFlight(t *testing.T) {
 	}
 }
 
+// editWhileAnUpdateIsInDoubt: its worker died with the answer. The next one sends what was frozen once more, and the edit
+// afterwards.
+func editWhileAnUpdateIsInDoubt(t *testing.T) {
+	w := newWorld(t)
+	id, _ := w.linked(ada())
+	w.edit(id, tandem.Patch{Name: ptr("Ada Second")})
+	w.loseTheAnswer(id)
+	w.edit(id, tandem.Patch{Name: ptr("Ada Third"), Phone: ptr("")})
+	w.agree(id)
+	updates := w.calls("update")
+	require.Len(t, updates, 3)
+	require.Equal(t, updates[0].IdempotencyKey, updates[1].IdempotencyKey)
+	require.Equal(t, form("name", "Ada Second"), updates[1].Form)
+	require.True(t, updates[1].Replayed)
+	require.Equal(t, form("name", "Ada Third", "phone", ""), updates[2].Form)
+}
+
 // dayOldCreateIsLookedFor: the provider has forgotten the key. It would make a second customer, so somebody looks first.
 func dayOldCreateIsLookedFor(t *testing.T) {
 	for name, kind := range map[string]stripetest.FaultKind{"it had happened": stripetest.ApplyDrop, "it had not": stripetest.DropBefore} {

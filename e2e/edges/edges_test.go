@@ -10,6 +10,7 @@ var cases = []struct {
 	{"01_create_times_out_after_the_commit", createTimesOutAfterTheCommit},
 	{"02_edit_while_a_create_is_ambiguous", editWhileACreateIsAmbiguous},
 	{"02_edit_while_an_update_is_in_flight", editWhileAnUpdateIsInFlight},
+	{"02_edit_while_an_update_is_in_doubt", editWhileAnUpdateIsInDoubt},
 	{"03_day_old_create_is_looked_for_before_another_is_sent", dayOldCreateIsLookedFor},
 	{"04_saved_failure_of_a_create", savedFailureOfACreate},
 	{"05_created_event_overtakes_its_answer", createdEventOvertakesItsAnswer},
