@@ -49,18 +49,27 @@ func (a *Activities) RecordAnswer(ctx context.Context, in AnswerInput) (Recorded
 		CustomerID: in.Call.CustomerID, Provider: in.Call.Provider, Ask: tandem.Ask{Looked: !in.State.Replayed},
 	})
 	if err == nil && next.Action != tandem.ActNothing && next.Key == in.Call.Key {
-		return Recorded{}, failed(ctx, unfit(outcomes[0], in.Call))
+		return Recorded{}, failed(ctx, a.unfit(ctx, outcomes[0], in))
 	}
 	return Recorded{Outcome: outcomes[0].State, Next: next}, err
 }
 
 // unfit is for an answer that did not end its own claim, so it cannot be about this customer: calling again would go in
-// circles. What became of the answer is no name for that when it was taken in for the customer it is about.
-func unfit(o tandem.Outcome, call tandem.Call) *tandem.Error {
-	if o.CustomerID != "" && o.CustomerID != call.CustomerID {
-		return tandem.Errorf(tandem.Conflict, tandem.CodeRemoteLinked, "the provider answered with %s, which is linked to another customer", o.RemoteID)
+// circles. It was taken in for the customer it is about, whose own workflow has to hear of it if something is left to do.
+func (a *Activities) unfit(ctx context.Context, o tandem.Outcome, in AnswerInput) error {
+	if o.CustomerID == "" || o.CustomerID == in.Call.CustomerID {
+		return tandem.Errorf(tandem.Conflict, cmp.Or(o.Reason, tandem.CodeInternal), "the provider's answer does not fit the mapping")
 	}
-	return tandem.Errorf(tandem.Conflict, cmp.Or(o.Reason, tandem.CodeInternal), "the provider's answer does not fit the mapping")
+	owners, err := a.Store.Unfinished(ctx, in.State.Provider, in.State.RemoteID)
+	for _, owner := range owners {
+		if err == nil {
+			_, err = a.Starter.Sync(ctx, owner, in.Cause)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return tandem.Errorf(tandem.Conflict, tandem.CodeRemoteLinked, "the provider answered with %s, which is linked to another customer", o.RemoteID)
 }
 
 // AnswerInput is the provider's answer to a call.

@@ -16,9 +16,11 @@ func TestRecordAnswer_of_somebody_else(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(s *tandem.RemoteState)
 		owned  string // the owner's name afterwards
+		poked  bool   // something is left to do for the owner
 	}{
-		"nothing new about its owner":   {func(*tandem.RemoteState) {}, "Ada Example"},
-		"something new about its owner": {func(s *tandem.RemoteState) { s.Fields.Name = "Ada Elsewhere" }, "Ada Elsewhere"},
+		"nothing new about its owner":   {func(*tandem.RemoteState) {}, "Ada Example", false},
+		"something new about its owner": {func(s *tandem.RemoteState) { s.Fields.Name = "Ada Elsewhere" }, "Ada Elsewhere", false},
+		"something to repair there":     {func(s *tandem.RemoteState) { s.Fields.Reserved = map[string]string{} }, "Ada Example", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -37,6 +39,11 @@ func TestRecordAnswer_of_somebody_else(t *testing.T) {
 				require.Equal(t, tandem.Conflict, failure.Class)
 				require.Equal(t, tandem.CodeRemoteLinked, failure.Code)
 				require.Contains(t, failure.Message, remoteID)
+			}
+			if c.poked {
+				require.Equal(t, []string{owner, owner}, b.starter.syncs, "also when a worker died before it could say so")
+			} else {
+				require.Empty(t, b.starter.syncs)
 			}
 			require.Equal(t, c.owned, b.customer(t, owner).Name)
 			require.Equal(t, remoteID, b.mapping(t, owner).RemoteID)
