@@ -8,6 +8,7 @@ import (
 	"maps"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -198,14 +199,17 @@ func (s *stack) imported(t *testing.T, remoteID string) customer {
 func (s *stack) rests(t *testing.T, id string) customer {
 	t.Helper()
 	var out customer
+	var last atomic.Value // the remote id; when patience ends, a look may still be under way
 	defer func() {
 		if t.Failed() {
-			t.Log(s.unrest(t, "outbound/"+id) + s.unrest(t, "inbound/stripe/"+out.stripe().RemoteID))
+			remoteID, _ := last.Load().(string)
+			t.Log(s.unrest(t, "outbound/"+id) + s.unrest(t, "inbound/stripe/"+remoteID))
 		}
 	}()
 	eventually(t, func(c *assert.CollectT) {
 		out = s.customer(c, id)
 		remoteID := out.stripe().RemoteID
+		last.Store(remoteID)
 		require.Contains(c, []string{"synced", "archived"}, out.stripe().State, "last error: %+v", out.stripe().LastError)
 		finished := map[string]bool{}
 		for _, e := range s.ledger(c, remoteID) {
