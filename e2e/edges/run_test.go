@@ -10,6 +10,7 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/tandem-sync/tandem"
 	"github.com/tandem-sync/tandem/providers/stripe/stripetest"
@@ -21,7 +22,8 @@ func newEnv() *testsuite.TestWorkflowEnvironment {
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
-	env.SetWorkflowRunTimeout(72 * time.Hour) // virtual, as all waits are
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute}) // a machine may be busy for a second
+	env.SetWorkflowRunTimeout(72 * time.Hour)                                   // virtual, as all waits are
 	return env
 }
 
