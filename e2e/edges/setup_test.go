@@ -77,7 +77,8 @@ func (w *world) meet(timeout time.Duration) {
 	})
 	require.NoError(w.t, err)
 	w.t.Cleanup(adapter.Close)
-	w.stripe, w.adapter, w.hooks.Provider, w.delivered = server, adapter, adapter, map[string]bool{}
+	w.stripe, w.adapter, w.delivered = server, adapter, map[string]bool{}
+	w.hooks.Provider, w.hooks.before, w.hooks.after = adapter, nil, nil
 }
 
 // hooks lets something happen at the moment between a provider's answer and its record, or right before a call.
