@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // Changed is the answer of ChangeCustomer.
@@ -15,6 +16,7 @@ type Changed struct {
 // ChangeCustomer writes a caller's change to the customer and reserves its mappings, in one transaction.
 func (a *Activities) ChangeCustomer(ctx context.Context, ch tandem.Change) (Changed, error) {
 	c, err := a.Store.ApplyChange(ctx, ch, work(ctx, tandem.Cause{Kind: tandem.ByAPI, ID: ch.ID}))
+	chaos.Point("act.change.after_commit")
 	return Changed{c}, failed(ctx, err)
 }
 
@@ -49,6 +51,7 @@ func (a *Activities) ApplyEvents(ctx context.Context, in EventsInput) (Applied, 
 	}
 	out := Applied{More: len(rows) == waitingAtOnce}
 	if len(states) > 0 {
+		chaos.Point("inbound.before_apply")
 		cause := tandem.Cause{Kind: tandem.ByWebhook, ID: states[len(states)-1].EventID}
 		outcomes, err := a.Store.ApplyRemote(ctx, states, work(ctx, cause))
 		if err != nil {
@@ -58,6 +61,7 @@ func (a *Activities) ApplyEvents(ctx context.Context, in EventsInput) (Applied, 
 		if out.Fetch != nil && slices.Contains(out.States, tandem.EventApplied) {
 			out.Fetch, out.More = nil, true // what was applied may have settled the order without a read
 		}
+		chaos.Point("inbound.after_apply_before_poke")
 	}
 	out.Poke, err = a.Store.Unfinished(ctx, in.Provider, []string{in.RemoteID})
 	return out, failed(ctx, err)
@@ -115,6 +119,8 @@ type PokeInput struct {
 
 // PokeOutbound has the customer's Outbound workflow look.
 func (a *Activities) PokeOutbound(ctx context.Context, in PokeInput) error {
+	chaos.Point("inbound.before_poke")
 	_, err := a.Starter.Sync(ctx, in.CustomerID, in.Cause)
+	chaos.Point("inbound.after_poke")
 	return failed(ctx, err)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // PlanInput names the customer and the provider to plan for.
@@ -18,6 +19,7 @@ type PlanInput struct {
 // change that was to create it was refused, has nothing to do.
 func (a *Activities) PlanCall(ctx context.Context, in PlanInput) (tandem.Call, error) {
 	call, err := a.Store.Plan(ctx, in.CustomerID, in.Provider, in.Ask)
+	chaos.Point("plan.after_commit")
 	if tandem.CodeOf(err) == tandem.CodeCustomerNotFound {
 		return tandem.Call{Provider: in.Provider, CustomerID: in.CustomerID}, nil
 	}
@@ -43,6 +45,7 @@ func (a *Activities) RecordAnswer(ctx context.Context, in AnswerInput) (Recorded
 			Cause: in.Cause,
 		}}, nil
 	}
+	chaos.PointOf(string(in.Call.Action), "after_mapping_before_complete")
 	a.Metrics.Applied(tandem.Outbound, outcomes[0].State)
 	// What was recorded is a look, and no other is needed before the next call, unless it came from the provider's memory.
 	next, err := a.PlanCall(ctx, PlanInput{
@@ -88,12 +91,14 @@ type Recorded struct {
 
 // ApplyFetched takes a fetched remote customer in, and settles the events that asked for it.
 func (a *Activities) ApplyFetched(ctx context.Context, in StateInput) (Applied, error) {
+	chaos.Point("inbound.after_fetch_before_apply")
 	outcomes, err := a.Store.ApplyRemote(ctx, []tandem.RemoteState{in.State}, work(ctx, in.Cause))
 	if err != nil {
 		return Applied{}, failed(ctx, err)
 	}
 	out := Applied{}
 	a.sum(&out, EventsInput{in.State.Provider, in.State.RemoteID}, []tandem.RemoteState{in.State}, outcomes, in.Cause)
+	chaos.Point("inbound.after_fetched_before_poke")
 	out.Poke, err = a.Store.Unfinished(ctx, in.State.Provider, []string{in.State.RemoteID})
 	return out, failed(ctx, err)
 }
@@ -107,7 +112,9 @@ type ParkInput struct {
 
 // ParkCall shows the failure on the mapping and in the journal.
 func (a *Activities) ParkCall(ctx context.Context, in ParkInput) error {
-	return failed(ctx, a.Store.Park(ctx, in.Call, in.Failure, work(ctx, in.Cause)))
+	err := a.Store.Park(ctx, in.Call, in.Failure, work(ctx, in.Cause))
+	chaos.Point("park.after_commit")
+	return failed(ctx, err)
 }
 
 // SkipInput is a customer's wait for a provider that a person gave up. Failure is what it waited for, as far as the
@@ -149,23 +156,29 @@ type LinkInput struct {
 // LinkCustomer joins the two.
 func (a *Activities) LinkCustomer(ctx context.Context, in LinkInput) (tandem.Mapping, error) {
 	m, err := a.Store.Link(ctx, in.Link, in.State, work(ctx, tandem.Cause{Kind: tandem.ByOperator, ID: in.Link.ID}))
+	chaos.Point("link.after_commit")
 	return m, failed(ctx, err)
 }
 
 // UnlinkCustomer takes a mapping apart.
 func (a *Activities) UnlinkCustomer(ctx context.Context, u tandem.Unlink) error {
-	return failed(ctx, a.Store.Unlink(ctx, u, work(ctx, tandem.Cause{Kind: tandem.ByOperator, ID: u.ID})))
+	err := a.Store.Unlink(ctx, u, work(ctx, tandem.Cause{Kind: tandem.ByOperator, ID: u.ID}))
+	chaos.Point("unlink.after_commit")
+	return failed(ctx, err)
 }
 
 // ResolveConflict decides fields on hold as a person chose.
 func (a *Activities) ResolveConflict(ctx context.Context, r tandem.Resolve) (tandem.Mapping, error) {
 	m, err := a.Store.Resolve(ctx, r, work(ctx, tandem.Cause{Kind: tandem.ByOperator, ID: r.ID}))
+	chaos.Point("resolve.after_commit")
 	return m, failed(ctx, err)
 }
 
 // RenewClaim gives up a call that was proved not to have happened.
 func (a *Activities) RenewClaim(ctx context.Context, in RenewInput) error {
-	return failed(ctx, a.Store.Renew(ctx, in.Call, work(ctx, in.Cause)))
+	err := a.Store.Renew(ctx, in.Call, work(ctx, in.Cause))
+	chaos.Point("renew.after_commit")
+	return failed(ctx, err)
 }
 
 // RenewInput is the call that did not happen.

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // Proof is what became of a call whose outcome was unknown. State is the remote customer, nil when the provider was
@@ -32,7 +33,9 @@ func (a *Activities) ProveCall(ctx context.Context, call tandem.Call) (Proof, er
 		return Proof{}, failed(ctx, err)
 	}
 	begun := time.Now()
+	chaos.Point("prove.before_lookup")
 	state, err := a.prove(ctx, provider, call)
+	chaos.Point("prove.after_lookup_before_record")
 	a.Metrics.ProviderCall(call.Provider, "prove", classOf(err), time.Since(begun))
 	if err != nil {
 		return Proof{}, failed(ctx, err)

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // KeyLife is how long a claim may be sent under its idempotency key. Stripe remembers keys for at least 24 hours
@@ -17,8 +18,10 @@ const KeyLife = 23 * time.Hour
 // CallProvider makes the call as it was frozen. Any failure that can be retried is retried with the same key and body,
 // and shown on the mapping meanwhile. Past the life of its key a call is not made again: it could be a second one.
 func (a *Activities) CallProvider(ctx context.Context, call tandem.Call) (tandem.RemoteState, error) {
+	chaos.PointOf(string(call.Action), "before_stripe")
 	begun := time.Now()
 	state, err := a.call(ctx, call)
+	chaos.PointOf(string(call.Action), "after_stripe_before_mapping")
 	a.Metrics.ProviderCall(call.Provider, string(call.Action), classOf(err), time.Since(begun))
 	if err != nil {
 		return tandem.RemoteState{}, failed(ctx, a.noteAttempt(ctx, call, err))
@@ -80,6 +83,7 @@ func (a *Activities) noteAttempt(ctx context.Context, call tandem.Call, failure 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	err := a.Store.NoteAttempt(ctx, call, failure, attempt)
+	chaos.Point("attempt.after_note_before_retry")
 	if tandem.CodeOf(err) == tandem.CodeClaimEnded {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // Why a remote customer is read. Providers ration reads; what is read for whom is counted per day. Only events wait when
@@ -53,7 +54,10 @@ func (a *Activities) fetch(ctx context.Context, p tandem.Provider, in FetchInput
 	if err := a.spendRead(ctx, p, in); err != nil {
 		return tandem.RemoteState{}, err
 	}
-	return p.Fetch(ctx, in.RemoteID)
+	chaos.Point("fetch.before_stripe")
+	state, err := p.Fetch(ctx, in.RemoteID)
+	chaos.Point("fetch.after_stripe_before_complete")
+	return state, err
 }
 
 func (a *Activities) spendRead(ctx context.Context, p tandem.Provider, in FetchInput) error {

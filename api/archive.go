@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // archiveCustomer archives. What becomes of the remote customers is the caller's choice, else the installation's. A
@@ -29,6 +30,7 @@ func (s *Server) archiveCustomer(c echo.Context) error {
 		}
 		_, err = s.starter.Change(ctx, ch)
 	}
+	chaos.Point("api.after_start_before_reply")
 	if err != nil && tandem.CodeOf(err) != tandem.CodeCustomerArchived { // by somebody else, a moment ago
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 const headerReplayed = "Idempotent-Replayed"
@@ -65,6 +66,7 @@ func (s *Server) create(ctx context.Context, ch tandem.Change, key string) (cust
 			return *r.Answer, true, nil
 		}
 		ch.ID, ch.CustomerID, ch.IdempotencyKey = key, r.CustomerID, key
+		chaos.Point("api.after_reserve_before_start")
 	}
 	if err := s.externalIDFree(ctx, ch); err != nil {
 		return cust, false, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // What limits the handing over of events. See docs/architecture.md, "When webhooks come faster than workflows".
@@ -87,6 +88,7 @@ func (h *handover) start(provider, remoteID, row string) {
 			slog.Any("error", err))
 		h.drain(provider, overflowing)
 	}
+	chaos.Point("wh.after_start")
 }
 
 func (h *handover) draining(provider string) bool {

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 const pathMappings = "/v1/entity-integration-mappings"
@@ -24,6 +25,7 @@ func (s *Server) createMapping(c echo.Context) error {
 	ctx, cancel := bounded(c)
 	defer cancel()
 	m, err := s.link(ctx, l)
+	chaos.Point("api.after_start_before_reply")
 	if err != nil {
 		return refusedLink(err)
 	}
@@ -164,6 +166,7 @@ func (s *Server) deleteMapping(c echo.Context) error {
 	}
 	if m.State != tandem.Ended {
 		err = s.starter.Unlink(ctx, tandem.Unlink{ID: newULID(), CustomerID: m.CustomerID, MappingID: m.ID})
+		chaos.Point("api.after_start_before_reply")
 	}
 	if err != nil && tandem.CodeOf(err) != tandem.CodeMappingNotFound { // it was there: it has ended a moment ago
 		return err

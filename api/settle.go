@@ -9,10 +9,12 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // answerChange answers with the customer as stored or, with ?wait, as it is after the sync.
 func (s *Server) answerChange(c echo.Context, status int, cust tandem.Customer, wait *time.Duration) error {
+	chaos.Point("api.after_start_before_reply")
 	if wait == nil {
 		return send(c, status, viewCustomer(cust))
 	}

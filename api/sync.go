@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // The actions of POST …/sync. Two of them are the words that the workflows know.
@@ -62,6 +63,7 @@ func (s *Server) pass(ctx context.Context, w wish, customer, request string) (ta
 // resolve is an answer, not a promise: the fields are decided when it returns, and only their sync goes on behind it.
 func (s *Server) resolve(ctx context.Context, c echo.Context, customer string, w wish) error {
 	m, err := s.starter.Resolve(ctx, tandem.Resolve{ID: newULID(), CustomerID: customer, Provider: w.provider, Winners: w.winners})
+	chaos.Point("api.after_start_before_reply")
 	if err != nil {
 		return err
 	}

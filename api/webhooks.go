@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 const (
@@ -71,12 +72,14 @@ func (s *Server) take(c echo.Context, p tandem.Provider) (receipt, error) {
 		r.event = tandem.Event{}
 		return r, err
 	}
+	chaos.Point("wh.after_verify_before_ledger")
 	ctx, cancel := context.WithTimeout(c.Request().Context(), ingestTimeout)
 	defer cancel()
 	if r.ingested, err = s.store.Ingest(ctx, p.Name(), r.event); err != nil {
 		return r, err
 	}
 	if r.ingested.Open && r.event.State != nil {
+		chaos.Point("wh.after_ledger_before_start")
 		s.handover.pass(p.Name(), r.event.ObjectID, r.ingested.Row)
 	}
 	return r, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/lib/pq"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // ApplyChange is the first act of an outbound sync: one transaction that writes the customer, reserves its mappings
@@ -30,6 +31,7 @@ func (s *Store) ApplyChange(ctx context.Context, ch tandem.Change, work tandem.W
 		default:
 			out, err = s.update(ctx, tx, ch, work)
 		}
+		chaos.Point("act.change.before_commit")
 		return err
 	}, tandem.CodeCustomerExists) // by the same change, made at the same time
 	return out, err

@@ -8,6 +8,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // Link makes a link by hand. state is the remote customer as it was fetched for this purpose. A link that is there
@@ -35,7 +36,9 @@ func (s *Store) Link(ctx context.Context, l tandem.Link, state tandem.RemoteStat
 		b := newBatch()
 		w.write(b, &d, work)
 		out = *d.Mapping
-		return b.flush(ctx, tx)
+		err = b.flush(ctx, tx)
+		chaos.Point("link.before_commit")
+		return err
 	})
 	return out, err
 }
@@ -88,7 +91,9 @@ func (s *Store) Unlink(ctx context.Context, u tandem.Unlink, work tandem.Work) e
 		b.note(tandem.JournalEntry{
 			CustomerID: c.ID, Provider: m.Provider, RemoteID: m.RemoteID, Direction: tandem.Outbound, Action: "unlink", Work: work,
 		})
-		return b.flush(ctx, tx)
+		err = b.flush(ctx, tx)
+		chaos.Point("unlink.before_commit")
+		return err
 	})
 }
 
@@ -136,7 +141,9 @@ func (s *Store) Resolve(ctx context.Context, r tandem.Resolve, work tandem.Work)
 			Changes: tandem.Diff(c.Fields(), after.Fields()),
 		})
 		out = m
-		return b.flush(ctx, tx)
+		err = b.flush(ctx, tx)
+		chaos.Point("resolve.before_commit")
+		return err
 	})
 	return out, err
 }
@@ -193,6 +200,8 @@ func (s *Store) Renew(ctx context.Context, call tandem.Call, work tandem.Work) e
 			CustomerID: m.CustomerID, Provider: m.Provider, RemoteID: m.RemoteID, Direction: tandem.Outbound, Action: "renew",
 			Work: work, Detail: string(call.Action) + " was proved not to have happened",
 		})
-		return b.flush(ctx, tx)
+		err = b.flush(ctx, tx)
+		chaos.Point("renew.before_commit")
+		return err
 	})
 }

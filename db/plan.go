@@ -8,6 +8,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // Plan finds what is to be done next at the provider for this customer and freezes it: the claim, with key and body,
@@ -29,6 +30,7 @@ func (s *Store) Plan(ctx context.Context, customerID, provider string, ask tande
 			return err
 		}
 		call, err = s.planFor(ctx, tx, c, m, ask)
+		chaos.Point("plan.before_commit")
 		return err
 	})
 	return call, err
@@ -213,7 +215,9 @@ func (s *Store) Park(ctx context.Context, call tandem.Call, failure tandem.LastE
 			CustomerID: m.CustomerID, Provider: m.Provider, RemoteID: m.RemoteID, Direction: tandem.Outbound,
 			Action: "park", Work: work, Detail: string(failure.Class) + "/" + failure.Code + " " + failure.RequestID,
 		})
-		return b.flush(ctx, tx)
+		err = b.flush(ctx, tx)
+		chaos.Point("park.before_commit")
+		return err
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/lib/pq"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // ApplyRemote is the one function that takes remote state in: from events, answers, fetches and list pages. It decides
@@ -36,6 +37,7 @@ func (s *Store) ApplyRemote(ctx context.Context, states []tandem.RemoteState, wo
 		for i := range out {
 			out[i].MappingVersion = w.version(out[i].MappingID)
 		}
+		chaos.Point("apply.before_commit")
 		return nil
 	}, tandem.CodeExternalIDTaken)
 	return out, err

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 	"github.com/tandem-sync/tandem/workflows"
 )
 
@@ -78,6 +79,7 @@ func (s *Starter) update(ctx context.Context, customerID, name, updateID string,
 	if name == workflows.UpdateChange {
 		kind = tandem.ByAPI
 	}
+	chaos.Point("starter.before_update")
 	err := s.retryLostRace(ctx, func() error {
 		start := s.client.NewWithStartWorkflowOperation(options(id, "customer → "+strings.Join(s.providers, ", ")), workflows.Outbound,
 			workflows.OutboundInput{
@@ -105,6 +107,7 @@ func (s *Starter) update(ctx context.Context, customerID, name, updateID string,
 func (s *Starter) Nudge(ctx context.Context, customerID, provider string, word tandem.Word) (tandem.Run, error) {
 	id := workflows.OutboundID(customerID)
 	err := s.client.SignalWorkflow(ctx, id, "", string(word), provider)
+	chaos.PointOf(string(word), "after_signal")
 	if _, ended := errors.AsType[*serviceerror.NotFound](err); !ended {
 		if err != nil {
 			return tandem.Run{}, translate(err)
@@ -153,6 +156,7 @@ func (s *Starter) signal(ctx context.Context, customerID string, signal workflow
 	run, err := s.client.SignalWithStartWorkflow(ctx, id, workflows.SignalSync, signal,
 		options(id, "customer → "+strings.Join(s.providers, ", ")), workflows.Outbound,
 		workflows.OutboundInput{CustomerID: customerID, Providers: s.providers, Cause: signal.Cause})
+	chaos.Point("sync.after_signal")
 	return runOf(run), translate(err)
 }
 
