@@ -82,7 +82,21 @@ func (b *batch) putMapping(m *tandem.Mapping) {
 
 func (b *batch) note(e tandem.JournalEntry) {
 	e.ID = newID("jrn")
+	if e.Work.Cause == (tandem.Cause{Kind: tandem.ByWebhook}) {
+		e.Work.Cause.ID = b.lastEvent(e.CustomerID)
+	}
 	b.journal = append(b.journal, e)
+}
+
+// lastEvent names the event behind work that an event left to do. Whoever pokes Outbound may not know it, because the
+// worker that took the event in has died since; the mapping, which is written together with every line about it, does.
+func (b *batch) lastEvent(customerID string) string {
+	for _, w := range b.mappings {
+		if id := w.value.Metadata[tandem.MetaLastWebhookID]; w.value.CustomerID == customerID && id != "" {
+			return id
+		}
+	}
+	return ""
 }
 
 // flush writes. Customers go before mappings, whose foreign key points at them.

@@ -47,6 +47,26 @@ func TestInbound(t *testing.T) {
 		require.Equal(t, tandem.EventApplied, b.apply(event("cus_1", 20, ada)).State)
 	})
 
+	t.Run("what an event leaves to do is done for that event's sake", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		id := b.apply(event("cus_1", 10, ada)).CustomerID
+		b.change(update(id, tandem.Patch{Phone: ptr("+1")}))
+		there := ada
+		there.Name = "Ada L."
+		require.True(t, b.apply(event("cus_1", 20, there)).Poke)
+		poked := tandem.Work{Cause: tandem.Cause{Kind: tandem.ByWebhook}, WorkflowID: "outbound/" + id, RunID: "run"} // after a crash nobody knows more
+		pushed := answer(b.plan(id), "cus_1", 30)
+		pushed.Fields = there.With(tandem.Patch{Phone: ptr("+1")})
+		_, err := b.ApplyRemote(b.ctx, []tandem.RemoteState{pushed}, poked)
+		require.NoError(t, err)
+		entries, err := b.Journal(b.ctx, id, 100)
+		require.NoError(t, err)
+		last := entries[len(entries)-1]
+		require.Equal(t, "update", last.Action)
+		require.Equal(t, tandem.Cause{Kind: tandem.ByWebhook, ID: "evt_cus_1_20"}, last.Work.Cause)
+	})
+
 	t.Run("both sides changed different fields: both have both", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
