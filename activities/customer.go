@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -32,6 +33,7 @@ type Applied struct {
 	More   bool                `json:"more,omitempty"`   // the batch was full: there may be others
 	Fetch  *FetchInput         `json:"fetch,omitempty"`  // set when the order of some event is in doubt
 	Poke   []string            `json:"poke,omitempty"`   // customers with something left to do at the provider
+	Cause  tandem.Cause        `json:"cause,omitzero"`   // the event that left it to do, if it was taken in just now
 }
 
 // ApplyEvents takes all waiting events of one remote customer in, in their order. The workflow carries references
@@ -88,6 +90,9 @@ func read(provider tandem.Provider, rows []tandem.LedgerRow) (states []tandem.Re
 func (a *Activities) sum(out *Applied, in EventsInput, states []tandem.RemoteState, outcomes []tandem.Outcome, cause tandem.Cause) {
 	for i, o := range outcomes {
 		out.States = append(out.States, o.State)
+		if o.Poke {
+			out.Cause = tandem.Cause{Kind: cause.Kind, ID: cmp.Or(states[i].EventID, cause.ID)}
+		}
 		if !o.Fetch {
 			a.taken(states[i], o)
 			continue

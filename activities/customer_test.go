@@ -149,6 +149,8 @@ func TestApplyEvents(t *testing.T) {
 			one, two := apply(t, b, s, remoteID)
 			require.Equal(t, []string{id}, one.Poke)
 			require.Equal(t, []string{id}, two.Poke)
+			require.Equal(t, tandem.ByWebhook, one.Cause.Kind)
+			require.Regexp(t, `^evt_`, one.Cause.ID, "the event that left it to do")
 			c := b.customer(t, id)
 			require.Equal(t, "+1 555 0100", c.Phone)
 			require.Equal(t, "Grace Example", c.Name)

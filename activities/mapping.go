@@ -63,7 +63,7 @@ func (a *Activities) unfit(ctx context.Context, o tandem.Outcome, in AnswerInput
 	if o.CustomerID == "" || o.CustomerID == in.Call.CustomerID {
 		return tandem.Errorf(tandem.Conflict, cmp.Or(o.Reason, tandem.CodeInternal), "the provider's answer does not fit the mapping")
 	}
-	owners, err := a.Store.Unfinished(ctx, in.State.Provider, in.State.RemoteID)
+	owners, err := a.Store.Unfinished(ctx, in.State.Provider, []string{in.State.RemoteID})
 	for _, owner := range owners {
 		if err == nil {
 			_, err = a.Starter.Sync(ctx, owner, in.Cause)

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"errors"
 
 	"go.temporal.io/sdk/workflow"
@@ -88,7 +89,7 @@ func (i *inbound) once(ctx workflow.Context) (more bool, err error) {
 	}
 	more = out.More
 	for out.Fetch != nil {
-		fetch, left := *out.Fetch, out.Poke
+		fetch, left := *out.Fetch, out
 		if out, err = i.settle(ctx, fetch); err != nil {
 			if budgetSpent(ctx, err) { // what other events left to do must not wait for the next day
 				if err := i.poke(ctx, left); err != nil {
@@ -98,7 +99,7 @@ func (i *inbound) once(ctx workflow.Context) (more bool, err error) {
 			return false, err
 		}
 	}
-	return more, i.poke(ctx, out.Poke)
+	return more, i.poke(ctx, out)
 }
 
 // settle asks the provider how the customer is now, and takes that in.
@@ -120,10 +121,13 @@ func (i *inbound) settle(ctx workflow.Context, in activities.FetchInput) (activi
 	return out, err
 }
 
-func (i *inbound) poke(ctx workflow.Context, customers []string) error {
-	for _, id := range customers {
+// poke passes on what is left to do, in the event's name. After a crash in between nobody knows the event any more; what
+// is left to do is still known.
+func (i *inbound) poke(ctx workflow.Context, out activities.Applied) error {
+	cause := tandem.Cause{Kind: cmp.Or(out.Cause.Kind, tandem.ByWebhook), ID: out.Cause.ID}
+	for _, id := range out.Poke {
 		err := workflow.ExecuteLocalActivity(forDatabaseAct(ctx, "poke outbound"), acts.PokeOutbound,
-			activities.PokeInput{CustomerID: id, Cause: tandem.Cause{Kind: tandem.ByWebhook}}).Get(ctx, nil)
+			activities.PokeInput{CustomerID: id, Cause: cause}).Get(ctx, nil)
 		if err != nil {
 			return err
 		}

@@ -252,6 +252,18 @@ func TestInbound(t *testing.T) {
 		require.NoError(t, l.run())
 		require.Equal(t, []activities.PokeInput{{CustomerID: customerID, Cause: tandem.Cause{Kind: tandem.ByWebhook}}}, l.pokes)
 	})
+	t.Run("what an event leaves to do is passed on in its name", func(t *testing.T) {
+		t.Parallel()
+		l := newLedger(t)
+		cause := tandem.Cause{Kind: tandem.ByWebhook, ID: "evt_1"}
+		l.applied = func(_ int, out *activities.Applied) error {
+			out.Poke, out.Cause = []string{customerID}, cause
+			return nil
+		}
+		l.eventAt(0)
+		require.NoError(t, l.run())
+		require.Equal(t, []activities.PokeInput{{CustomerID: customerID, Cause: cause}}, l.pokes)
+	})
 	t.Run("continues as new between two batches", func(t *testing.T) {
 		t.Parallel()
 		l := newLedger(t)

@@ -154,7 +154,9 @@ func (o *outbound) listen(ctx workflow.Context) {
 	selector.AddReceive(workflow.GetSignalChannel(ctx, SignalSync), func(c workflow.ReceiveChannel, _ bool) {
 		var s SyncSignal
 		c.Receive(ctx, &s)
-		o.cause = s.Cause
+		if s.Cause.Kind != tandem.ByWebhook || s.Cause.ID != "" || o.cause.ID == "" { // a name is not given up for none
+			o.cause = s.Cause
+		}
 		for _, l := range o.lanes {
 			l.relink = l.relink || s.Cause.Kind == tandem.ByOperator
 			l.force = l.force || s.Force

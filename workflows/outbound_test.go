@@ -52,6 +52,15 @@ func TestOutbound(t *testing.T) {
 		require.Equal(t, tandem.ActUpdate, w.calls[1].Action)
 		require.EqualValues(t, 2, w.pushed["stripe"])
 	})
+	t.Run("a poke that cannot say which event it is for does not take the change's name away", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.took = 10 * time.Second
+		w.changeAt(0, "chg_1")
+		w.signalAt(3*time.Second, workflows.SignalSync, workflows.SyncSignal{Cause: tandem.Cause{Kind: tandem.ByWebhook}})
+		require.NoError(t, w.run())
+		require.Equal(t, tandem.Cause{Kind: tandem.ByAPI, ID: "chg_1"}, w.records[0].Cause)
+	})
 	t.Run("changes that arrive together take turns and are answered with rising versions", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
