@@ -23,10 +23,23 @@ demo: prepare ## the main job on real input, then a table of what happened
 test: prepare ## all tests, on a real Postgres and a real Temporal
 	go test -race -shuffle=on -timeout=15m ./...
 
+# Every case kills a process and waits until Temporal notices, so that the matrix takes minutes of waiting and little work.
+CRASH := go test -tags chaos -count=1 -timeout=20m -run '^TestCrash' ./e2e
+
+.PHONY: crash
+crash: prepare ## kill -9 at every point of every flow, restart, check what must always hold; prints the matrix
+	@$(CRASH) -v 2>&1 | grep -vE '^ *(=== (RUN|PAUSE|CONT)|--- PASS)'
+
+.PHONY: crash-sample
+crash-sample: prepare ## the same with each point once
+	@CHAOS_SAMPLE=1 $(CRASH) -v 2>&1 | grep -vE '^ *(=== (RUN|PAUSE|CONT)|--- PASS)'
+
 .PHONY: check
 check: $(LINT) ## formatting, vet, linters, determinism of workflows, tidy modules
 	@test -z "$$(gofmt -l .)" || { echo "gofmt -w these:"; gofmt -l .; exit 1; }
 	go vet ./...
+	go vet -tags chaos ./chaos ./e2e
+	go test -tags chaos ./chaos
 	$(LINT)/golangci-lint run ./...
 	$(LINT)/workflowcheck ./workflows/...
 	go mod tidy -diff

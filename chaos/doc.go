@@ -6,5 +6,5 @@
 //	CHAOS_ARM=/some/file                                       optional: nothing is counted until this file exists
 //
 // The name of a point is the act and the place in it. Points stand in api, starter, activities and db, never in workflow
-// code, which is replayed. e2e/chaos_test.go strikes every one of them; a point that no case strikes fails there.
+// code, which is replayed. e2e/chaos_test.go strikes every one of them; one that no case strikes fails there.
 package chaos

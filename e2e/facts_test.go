@@ -102,6 +102,7 @@ func (s *stack) mapping(t tester, customerID string) mapping {
 
 type event struct {
 	EventID    string `db:"event_id"`
+	ObjectID   string `db:"object_id"`
 	Type       string `db:"type"`
 	State      string `db:"state"`
 	Reason     string `db:"reason"`
@@ -118,12 +119,15 @@ func (s *stack) ledger(t tester, remoteID string) []event {
 }
 
 type journalRow struct {
+	CustomerID string   `db:"entity_id"`
+	Provider   string   `db:"provider_type"`
 	Direction  string   `db:"direction"`
 	Action     string   `db:"action"`
 	Cause      string   `db:"cause"`
 	CauseID    string   `db:"cause_id"`
 	RemoteID   string   `db:"provider_entity_id"`
 	WorkflowID string   `db:"workflow_id"`
+	RunID      string   `db:"run_id"`
 	Changes    jsonText `db:"changes"`
 }
 

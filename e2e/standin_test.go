@@ -42,6 +42,7 @@ type operation struct {
 	Status     int        `json:"status"`
 	Replayed   bool       `json:"replayed"`
 	Applied    bool       `json:"applied"`
+	Changed    []string   `json:"changed"`
 	Form       url.Values `json:"form"`
 	Events     []string   `json:"events"`
 }
