@@ -59,7 +59,7 @@ var matrix = []struct {
 	{[]string{"create", "update", "delete", "repair"}, []string{"plan.before_commit", "plan.after_commit"}},
 	{[]string{"create", "update", "delete", "both", "inbound create", "inbound update", "inbound delete", "inbound fetch", "adopt", "gone meanwhile"}, []string{"apply.before_commit"}},
 	{[]string{"inbound create", "inbound update", "inbound delete", "create", "both"}, []string{
-		"wh.after_verify_before_ledger", "wh.after_ledger_before_start", "wh.after_start_before_200",
+		"wh.after_verify_before_ledger", "wh.after_ledger_before_start", "wh.after_start",
 	}},
 	{[]string{"inbound create", "inbound update", "inbound delete", "both", "contested", "adopt"}, []string{"inbound.before_apply", "inbound.after_apply_before_poke"}},
 	{[]string{"repair", "adopt"}, []string{"inbound.before_poke", "inbound.after_poke"}},

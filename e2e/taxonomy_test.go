@@ -244,18 +244,18 @@ func (s *stack) requireNeverFailed(t tester, workflowID string) {
 	}
 }
 
-// attempt is a request that Tandem made, with its time.
-type attempt struct {
+// timedOperation is a request that Tandem made, with its time.
+type timedOperation struct {
 	operation
 	At time.Time `json:"at"`
 }
 
 // attempts are the latest updates of a remote customer under one key.
-func (r standIn) attempts(t tester, remoteID string) []attempt {
+func (r standIn) attempts(t tester, remoteID string) []timedOperation {
 	t.Helper()
-	var all []attempt
+	var all []timedOperation
 	r.do(t, http.MethodGet, "/operations?customer="+remoteID, nil, &all)
-	return slices.DeleteFunc(all, func(a attempt) bool { return a.Actor != "api" || a.Op != "update" })
+	return slices.DeleteFunc(all, func(a timedOperation) bool { return a.Actor != "api" || a.Op != "update" })
 }
 
 // requests are the ids of all requests about a remote customer.

@@ -37,7 +37,7 @@ type registry struct {
 }
 
 func (r registry) RegisterWorkflowWithOptions(w any, o workflow.RegisterOptions) {
-	for name, fn := range map[string]any{"Outbound": workflows.Outbound, "Inbound": workflows.Inbound} {
+	for name, fn := range map[string]any{"Outbound": workflows.Outbound, "Inbound": workflows.Inbound, "Drain": workflows.Drain} {
 		if reflect.ValueOf(fn).Pointer() == reflect.ValueOf(w).Pointer() {
 			r.names[name] = o.Name
 		}

@@ -61,8 +61,10 @@ func TestOutbound_serves_in_order(t *testing.T) {
 		l := newLinker(t)
 		l.sendAt(0, workflows.UpdateLink, "lnk_1", linkOf("lnk_1")) // its look takes five seconds
 		l.changeAt(time.Second, "chg_1")
-		l.sendAt(2*time.Second, workflows.UpdateUnlink, "unl_1", tandem.Unlink{ID: "unl_1", CustomerID: customerID})
-		l.sendAt(3*time.Second, workflows.UpdateResolve, "res_1", tandem.Resolve{ID: "res_1", CustomerID: customerID})
+		l.sendAt(2*time.Second, workflows.UpdateUnlink, "unl_1", tandem.Unlink{ID: "unl_1", CustomerID: customerID, MappingID: "eim_1"})
+		l.sendAt(3*time.Second, workflows.UpdateResolve, "res_1", tandem.Resolve{
+			ID: "res_1", CustomerID: customerID, Provider: "stripe", Winners: map[string]tandem.Winner{"name": tandem.PlatformWins},
+		})
 		l.sendAt(3500*time.Millisecond, workflows.UpdateLink, "lnk_2", linkOf("lnk_2"))
 		l.changeAt(4*time.Second, "chg_2")
 		require.NoError(t, l.run())
@@ -75,9 +77,11 @@ func TestOutbound_serves_in_order(t *testing.T) {
 		l := newLinker(t)
 		l.say = failure(tandem.Conflict, "no_use")
 		l.sendAt(0, workflows.UpdateLink, "lnk_1", linkOf("lnk_1"))
-		l.sendAt(time.Second, workflows.UpdateUnlink, "unl_1", tandem.Unlink{ID: "unl_1", CustomerID: customerID})
+		l.sendAt(time.Second, workflows.UpdateUnlink, "unl_1", tandem.Unlink{ID: "unl_1", CustomerID: customerID, MappingID: "eim_1"})
 		l.changeAt(2*time.Second, "chg_1")
-		l.sendAt(3*time.Second, workflows.UpdateResolve, "res_1", tandem.Resolve{ID: "res_1", CustomerID: customerID})
+		l.sendAt(3*time.Second, workflows.UpdateResolve, "res_1", tandem.Resolve{
+			ID: "res_1", CustomerID: customerID, Provider: "stripe", Winners: map[string]tandem.Winner{"name": tandem.PlatformWins},
+		})
 		require.NoError(t, l.run())
 		require.Equal(t, []string{"look cus_other", "link lnk_1", "unlink unl_1", "change chg_1", "resolve res_1"}, l.did)
 	})

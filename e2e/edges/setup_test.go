@@ -161,3 +161,5 @@ func (c *counts) ProviderCall(_, operation string, class tandem.Class, _ time.Du
 }
 
 func (c *counts) Applied(tandem.Direction, tandem.EventState) {}
+
+func (c *counts) ProviderRead(string, string, bool) {}
