@@ -150,7 +150,7 @@ func TestResolveAgainAfterANewConflict(t *testing.T) {
 	require.Equal(t, "Ours again", b.customer(c.ID).Name)
 
 	b.resolve(resolution(c.ID, map[string]tandem.Winner{"name": tandem.PlatformWins}))
-	call := b.plan(c.ID)
+	call := b.planAfterLook(c.ID)
 	require.Equal(t, tandem.Patch{Name: ptr("Ours again")}, call.Body)
 	s := answer(call, "cus_1", 70)
 	s.Fields = b.mapping(c.ID).Base.With(call.Body)

@@ -66,8 +66,7 @@ func requireAnonymous(t *testing.T, text string) {
 	}
 }
 
-func TestWaiting(t *testing.T) {
-	t.Parallel()
+func TestWaiting(t *testing.T) { //nolint:paralleltest // a stack is held to leaving no goroutine behind
 	s := startStack(t)
 	s.findable(t)
 	for name, test := range map[string]func(*testing.T, *stack){
