@@ -55,15 +55,23 @@ func startStack(t *testing.T) *stack {
 	cmd.Stdout, cmd.Stderr = log, log
 	require.NoError(t, cmd.Start())
 	s.pid = cmd.Process.Pid
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
+		<-ended
 		if t.Failed() {
 			raw, _ := os.ReadFile(log.Name())
 			fmt.Println(string(raw[max(0, len(raw)-4000):]))
 		}
 	})
 	require.Eventually(t, func() bool {
+		select {
+		case err := <-ended:
+			ended <- err
+			require.FailNow(t, "tandem-dev has ended", "%v", err)
+		default:
+		}
 		raw, err := os.ReadFile(ready)
 		return err == nil && json.Unmarshal(raw, &s.at) == nil
 	}, startTimeout, 50*time.Millisecond)
