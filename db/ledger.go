@@ -139,7 +139,8 @@ func (s *Store) EndEvents(ctx context.Context, rows []string, state tandem.Event
 }
 
 // Unfinished names the customers of these remote customers whose mapping has something left to do. It looks at how
-// things are rather than at what was just done, so that a crash in between does not swallow the answer.
+// things are rather than at what was just done, so that a crash in between does not swallow the answer. A conflict is about
+// some fields only: whether others are to be sent, its lane knows.
 func (s *Store) Unfinished(ctx context.Context, provider string, remoteIDs []string) ([]string, error) {
 	var ids []string
 	err := s.db.SelectContext(ctx, &ids, `
@@ -148,7 +149,7 @@ func (s *Store) Unfinished(ctx context.Context, provider string, remoteIDs []str
 		  SELECT entity_id, state FROM entity_integration_mappings
 		  WHERE provider_type = $1 AND entity_type = 'customer' AND provider_entity_id = r.id AND archived_at IS NULL
 		  LIMIT 1) m -- one look into an index each: see loadMappings
-		WHERE m.state = 'pending'
+		WHERE m.state IN ('pending', 'conflict')
 		ORDER BY m.entity_id`, provider, pq.Array(remoteIDs))
 	return ids, translate(err)
 }

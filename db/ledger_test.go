@@ -131,6 +131,20 @@ func TestIngest(t *testing.T) {
 			require.Equal(t, []string{c.ID}, ids)
 		}
 	})
+
+	t.Run("unfinished names the customer of a conflict, of which a part was taken back over there", func(t *testing.T) {
+		t.Parallel()
+		b, c := held(t, "cus_1")
+		now := event("cus_1", 40, *b.mapping(c.ID).Base)
+		now.Fields.Address, now.Fields.Metadata = theirs, map[string]string{"tier": "silver"}
+		require.True(t, b.apply(now).Poke)
+		require.Len(t, b.mapping(c.ID).Conflicts, 2)
+
+		ids, err := b.Unfinished(t.Context(), "stripe", []string{"cus_1"})
+		require.NoError(t, err)
+		require.Equal(t, []string{c.ID}, ids)
+		require.Equal(t, ptr("Ours"), b.planAfterLook(c.ID).Body.Name)
+	})
 }
 
 // An event that is equal to the base proves when the base was true. A look that was under way meanwhile may be older
