@@ -65,6 +65,13 @@ func (b *both) Plan(ctx context.Context, customerID, provider string, ask tandem
 	})
 }
 
+func (b *both) Resolve(ctx context.Context, r tandem.Resolve, work tandem.Work) (tandem.Mapping, error) {
+	return write(ctx, b, "resolve", func(s Store) (tandem.Mapping, error) {
+		m, err := s.Resolve(ctx, r, work)
+		return Rows{Mappings: []tandem.Mapping{m}}.timeless().Mappings[0], err
+	})
+}
+
 func (b *both) ApplyRemote(ctx context.Context, states []tandem.RemoteState, work tandem.Work) ([]tandem.Outcome, error) {
 	return write(ctx, b, "apply", func(s Store) ([]tandem.Outcome, error) { return s.ApplyRemote(ctx, states, work) })
 }

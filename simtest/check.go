@@ -62,10 +62,12 @@ func (w *world) checkPair(c tandem.Customer, m tandem.Mapping, row *remoteRow, r
 	if w.policy.Merge["email"].Owner == tandem.NotSynced {
 		local.Email = row.fields.Email
 	}
-	if !local.Equal(row.fields) {
+	w.checkChosen(local, m)
+	agreed, want := w.agreed(local, m, row)
+	if !agreed.Equal(row.fields) {
 		w.fail("platform %s and provider %s differ (%v)", show(local), show(row.fields), tandem.Diff(local, row.fields))
 	}
-	if m.State != tandem.Synced || m.Claim != nil {
+	if m.State != want || m.Claim != nil {
 		w.fail("the mapping is %s, its claim %v, its base %s", m.State, m.Claim, show(*m.Base))
 	}
 	for _, field := range []string{"name", "email", "k"} {
@@ -73,17 +75,20 @@ func (w *world) checkPair(c tandem.Customer, m tandem.Mapping, row *remoteRow, r
 	}
 }
 
-// checkEdits finds lost updates: where only one side edited a field, what it said last is there.
+// checkEdits finds lost updates: where only one side edited a field, or only one may, what it said last is there.
 func (w *world) checkEdits(field, is string, platform, provider map[string]string) {
-	owner := w.policy.Merge[field].Owner
+	if field == "k" {
+		field = tandem.FieldMetadata + ".k"
+	}
+	owner := w.policyOf(field).Owner
 	both := owner == "" || owner == tandem.OwnedByBoth
 	for _, by := range []struct {
 		side        string
 		mine, other map[string]string
 	}{{"platform", platform, provider}, {"provider", provider, platform}} {
 		last, edited := by.mine[by.side]
-		if edited && len(by.other) == 0 && (both || string(owner) == by.side) && is != last {
-			w.fail("lost update: only the %s edited %s, last to %q, and it is %q", by.side, field, last, is)
+		if edited && (both && len(by.other) == 0 || string(owner) == by.side) && is != last {
+			w.fail("lost update: the %s edited %s, last to %q, and it is %q", by.side, field, last, is)
 		}
 	}
 }
@@ -97,7 +102,7 @@ func (w *world) checkRest() {
 	}
 	for _, e := range w.remote.events {
 		if !e.dropped {
-			w.deliver(e, NoFault)
+			w.deliver(e, NoFault, false)
 		}
 	}
 	w.settle(nil)

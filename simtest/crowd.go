@@ -7,23 +7,23 @@ import (
 	"pgregory.net/rapid"
 )
 
-// crowdKinds are what everybody does at once: whole pages cross everything else.
-var crowdKinds = append(slices.Clone(kinds), "page", "page", "page", "archive", "delete", "local")
+// crowdKinds are what everybody does at once, beside what the story is about: whole pages cross everything else.
+var crowdKinds = []string{"page", "page", "page", "archive", "delete", "local"}
 
-// Crowd draws a story about several customers and has several workers act it out at the same time, so that their
+// Crowd draws this story about several customers and has several workers act it out at the same time, so that their
 // transactions meet on the same rows and on each other's. The store is a real one. No act may end in an error, not even
 // one that trying again would help, and in the end everything holds that holds for one worker.
-func Crowd(t *rapid.T, store Store, workers int) {
-	w := newWorld(t.Context(), Policy, store)
-	w.strict = true
-	drawn := rapid.SliceOfN(steps(crowdKinds), 20, 60).Draw(t, "steps")
+func (s Story) Crowd(t *rapid.T, store Store, workers int) {
+	w := newWorld(t.Context(), s.policy, store)
+	w.strict, w.remote.skew, w.remote.quiet = true, s.skew, false
+	drawn := rapid.SliceOfN(steps(slices.Concat(s.kinds, crowdKinds)), 20, 60).Draw(t, "steps")
 	for i := range drawn {
 		drawn[i].Break = NoFault
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	fromPlatform(2)(w, NoFault)
-	fromProvider(3)(w, NoFault)
+	fromPlatform(2, false)(w, NoFault)
+	fromProvider(3, false)(w, NoFault)
 	w.together(workers, func(n int) {
 		for i := n; i < len(drawn) && w.failure == ""; i += workers {
 			w.step(drawn[i])

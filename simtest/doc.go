@@ -26,6 +26,7 @@ const ProviderName = "stripe"
 type Store interface {
 	ApplyChange(ctx context.Context, ch tandem.Change, work tandem.Work) (tandem.Customer, error)
 	Plan(ctx context.Context, customerID, provider string, ask tandem.Ask) (tandem.Call, error)
+	Resolve(ctx context.Context, r tandem.Resolve, work tandem.Work) (tandem.Mapping, error)
 	ApplyRemote(ctx context.Context, states []tandem.RemoteState, work tandem.Work) ([]tandem.Outcome, error)
 	Ingest(ctx context.Context, provider string, e tandem.Event) (tandem.Ingested, error)
 	Waiting(ctx context.Context, provider string, remoteIDs []string, limit int) ([]tandem.LedgerRow, error)

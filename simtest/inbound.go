@@ -43,7 +43,8 @@ func (w *world) stepInbound(i *inbound, s step) {
 
 // applyEvents is the activity of that name.
 func (w *world) applyEvents(i *inbound, s step) bool {
-	states, ok := w.waiting(i)
+	w.taken++
+	states, ok := w.waiting([]string{i.remote}, 100)
 	if !ok {
 		return false
 	}
@@ -57,17 +58,21 @@ func (w *world) applyEvents(i *inbound, s step) bool {
 	if !ok {
 		return false
 	}
-	doubt, rows, after := false, []string(nil), int64(0)
+	doubt, applied, rows, after := false, false, []string(nil), int64(0)
 	for n, o := range outcomes {
 		w.tell("inbound: %s %s %s: %s %s, fetch %t", states[n].EventID, states[n].EventType, show(states[n].Fields), o.State, o.Reason, o.Fetch)
+		applied = applied || o.State == tandem.EventApplied
 		if o.Fetch {
 			doubt, rows, after = true, append(rows, states[n].EventRows...), o.MappingVersion
 		}
 	}
-	if !w.poke(i) {
+	if !w.poke(i.remote) {
 		return false
 	}
-	if doubt {
+	switch {
+	case doubt && applied:
+		i.due = true // decided anew before anybody is asked
+	case doubt:
 		w.fetches++
 		i.fetch(w.remote.now, after, rows)
 	}
@@ -79,10 +84,10 @@ func (i *inbound) fetch(now time.Time, after int64, rows []string) {
 }
 
 // waiting reads the payloads of the rows that wait, as the provider's adapter would.
-func (w *world) waiting(i *inbound) ([]tandem.RemoteState, bool) {
+func (w *world) waiting(remotes []string, limit int) ([]tandem.RemoteState, bool) {
 	var rows []tandem.LedgerRow
 	ok := w.act("waiting", func(ctx context.Context) (err error) {
-		rows, err = w.store.Waiting(ctx, ProviderName, []string{i.remote}, 100)
+		rows, err = w.store.Waiting(ctx, ProviderName, remotes, limit)
 		return err
 	})
 	var states []tandem.RemoteState
@@ -100,8 +105,9 @@ func (w *world) waiting(i *inbound) ([]tandem.RemoteState, bool) {
 
 // applyFetched is the activity of that name. Without an answer it is done again.
 func (w *world) applyFetched(i *inbound, s step) {
+	w.taken++
 	outcomes, ok := w.applied(i.state, s.fault())
-	if !ok || !w.poke(i) {
+	if !ok || !w.poke(i.remote) {
 		return
 	}
 	o := outcomes[0]
@@ -114,11 +120,11 @@ func (w *world) applyFetched(i *inbound, s step) {
 	i.fetch(w.remote.now, o.MappingVersion, i.state.EventRows)
 }
 
-// poke wakes the customer's lane if something is left to do for it.
-func (w *world) poke(i *inbound) bool {
+// poke wakes the customers' lanes if something is left to do for them.
+func (w *world) poke(remotes ...string) bool {
 	var ids []string
 	ok := w.act("unfinished", func(ctx context.Context) (err error) {
-		ids, err = w.store.Unfinished(ctx, ProviderName, []string{i.remote})
+		ids, err = w.store.Unfinished(ctx, ProviderName, remotes)
 		return err
 	})
 	for _, id := range ids {
@@ -127,8 +133,8 @@ func (w *world) poke(i *inbound) bool {
 	return ok
 }
 
-// deliver is one delivery of an event to the webhook handler.
-func (w *world) deliver(e *event, fault Fault) {
+// deliver is one delivery of an event to the webhook handler, which cannot always wake somebody.
+func (w *world) deliver(e *event, fault Fault, unwoken bool) {
 	e.sent++
 	e.underWay++
 	defer func() { e.underWay-- }()
@@ -142,7 +148,10 @@ func (w *world) deliver(e *event, fault Fault) {
 	}
 	e.delivered++
 	w.tell("webhook: %s %s %s at %s key %t: %s", e.state.EventID, e.state.EventType, show(e.state.Fields), sec(e.state.SeenTo), e.state.Key != "", in.State)
-	if in.Open {
+	switch {
+	case in.Open && unwoken:
+		w.sweep = true // nobody could be told; the drain finds it
+	case in.Open:
 		w.inboundOf(e.state.RemoteID).due = true
 	}
 }

@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -19,6 +20,9 @@ type lane struct {
 	answer   answer             // committed over there, not heard of yet
 	state    tandem.RemoteState // heard, not recorded yet
 	after    int64              // of the fetch under way
+	from     int                // the moment at which what this round knows began to be known
+	seen     int                // the moment of the last look or call
+	unheard  int                // seen of the first plan that nobody heard of: it may have frozen the call
 }
 
 type phase string
@@ -36,6 +40,7 @@ const (
 func (w *world) stepLane(l *lane, s step) {
 	l.busy = true
 	defer func() { l.busy = false }()
+	w.moment++
 	switch l.phase {
 	case idle:
 		w.plan(l, s.fault())
@@ -51,7 +56,7 @@ func (w *world) stepLane(l *lane, s step) {
 	case heard:
 		w.record(l, s)
 	case fetching:
-		l.answer, l.phase = w.remote.look(l.state.RemoteID), looked
+		l.answer, l.phase, l.seen = w.remote.look(l.state.RemoteID), looked, w.moment
 		w.tell("lane: fetch sees %s", show(l.answer.fields))
 	case looked:
 		l.state = w.remote.answer(l.answer, tandem.FromFetch, l.begun)
@@ -62,17 +67,17 @@ func (w *world) stepLane(l *lane, s step) {
 }
 
 func (w *world) plan(l *lane, fault Fault) {
-	l.due = false
-	if call, ok := w.planned(l, fault); ok {
+	l.due, l.from = false, w.moment
+	if call, ok := w.planned(l, tandem.Ask{}, fault); ok {
 		w.begin(l, call)
 	} else {
 		l.due = true
 	}
 }
 
-func (w *world) planned(l *lane, fault Fault) (call tandem.Call, ok bool) {
+func (w *world) planned(l *lane, ask tandem.Ask, fault Fault) (call tandem.Call, ok bool) {
 	ok = w.armed(fault, "plan", func(ctx context.Context) (err error) {
-		call, err = w.store.Plan(ctx, l.customer, ProviderName, tandem.Ask{})
+		call, err = w.store.Plan(ctx, l.customer, ProviderName, ask)
 		return err
 	})
 	return call, ok
@@ -80,13 +85,20 @@ func (w *world) planned(l *lane, fault Fault) (call tandem.Call, ok bool) {
 
 func (w *world) begin(l *lane, call tandem.Call) {
 	l.call, l.phase = call, idle
-	if call.Action != tandem.ActNothing {
+	switch call.Action {
+	case tandem.ActNothing:
+	case tandem.ActLook:
+		l.phase, l.begun, l.after = fetching, w.remote.now, call.MappingVersion
+		l.state.RemoteID = call.RemoteID
+	default:
 		l.phase, l.begun = sent, w.remote.now
 	}
 	w.tell("lane: plans %q %s", call.Action, showBody(call.Body))
 }
 
 func (w *world) carryOut(l *lane) {
+	w.checkOverwritten(l)
+	l.seen = w.moment
 	switch l.call.Action {
 	case tandem.ActCreate:
 		l.answer = w.remote.create(l.call.Key, l.call.Body)
@@ -132,12 +144,14 @@ func (w *world) record(l *lane, s step) {
 		l.phase, l.begun, l.after = fetching, w.remote.now, o.MappingVersion
 		return
 	}
-	next, ok := w.planned(l, second)
+	next, ok := w.planned(l, tandem.Ask{Looked: !l.state.Replayed}, second)
 	switch {
 	case !ok:
+		l.unheard = cmp.Or(l.unheard, l.seen)
 	case next.Action != tandem.ActNothing && next.Key == l.call.Key:
 		w.fail("parked: the answer does not fit the mapping (%s)", o.Reason)
 	default:
+		l.from, l.unheard = cmp.Or(l.unheard, l.seen), 0
 		w.begin(l, next)
 	}
 }

@@ -34,16 +34,17 @@ func NewMemory(policy tandem.Policy) *Memory {
 // Arm breaks the next transaction.
 func (s *Memory) Arm(f Fault) { s.fault = f }
 
-// tx is one transaction: all of act or nothing, and sometimes no word of which.
+// tx is one transaction: all of act or nothing, and sometimes no word of which. What is refused never gets to its commit.
 func (s *Memory) tx(act func() error) error {
-	fault := s.fault
+	fault, before := s.fault, s.copied()
 	s.fault = NoFault
 	lost := &tandem.Error{Class: tandem.Ambiguous, Code: tandem.CodeUnavailable, Message: "the connection broke while committing"}
-	if fault == Undone {
-		return lost
-	}
 	if err := act(); err != nil {
 		return err
+	}
+	if fault == Undone {
+		*s = before
+		return lost
 	}
 	for _, m := range s.mappings { // at the end: what was so for a moment in a transaction never was
 		if m.State == tandem.Synced && m.SyncedAt == nil {
@@ -54,6 +55,24 @@ func (s *Memory) tx(act func() error) error {
 		return lost
 	}
 	return nil
+}
+
+// copied is the store as it is now, whatever is written afterwards.
+func (s *Memory) copied() Memory {
+	out := *s
+	out.customers, out.mappings, out.ledger = copies(s.customers), copies(s.mappings), copies(s.ledger)
+	out.tombstones, out.known = maps.Clone(s.tombstones), maps.Clone(s.known)
+	out.ends, out.journal, out.ids, out.fault = slices.Clone(s.ends), slices.Clone(s.journal), slices.Clone(s.ids), NoFault
+	return out
+}
+
+func copies[T any](rows []*T) []*T {
+	out := make([]*T, 0, len(rows))
+	for _, row := range rows {
+		copied := *row
+		out = append(out, &copied)
+	}
+	return out
 }
 
 // adopt has the next new rows be called what they are called elsewhere.
@@ -162,7 +181,7 @@ func (s *Memory) Waiting(_ context.Context, _ string, remoteIDs []string, limit 
 func (s *Memory) Unfinished(_ context.Context, _ string, remoteIDs []string) ([]string, error) {
 	var out []string
 	for _, m := range s.mappings {
-		if slices.Contains(remoteIDs, m.RemoteID) && m.State == tandem.Pending {
+		if slices.Contains(remoteIDs, m.RemoteID) && (m.State == tandem.Pending || m.State == tandem.InConfl) {
 			out = append(out, m.CustomerID)
 		}
 	}

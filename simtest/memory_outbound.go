@@ -21,7 +21,7 @@ func (s *Memory) ApplyChange(_ context.Context, ch tandem.Change, work tandem.Wo
 		switch {
 		case done:
 		case ch.Kind == tandem.ChangeCreate:
-			s.create(ch, work)
+			err = s.create(ch, work)
 		default:
 			err = s.update(ch, work)
 		}
@@ -34,8 +34,11 @@ func (s *Memory) ApplyChange(_ context.Context, ch tandem.Change, work tandem.Wo
 }
 
 // create reserves the mapping with its claim.
-func (s *Memory) create(ch tandem.Change, work tandem.Work) {
+func (s *Memory) create(ch tandem.Change, work tandem.Work) error {
 	c := ch.Apply(tandem.Customer{ID: ch.CustomerID, Status: tandem.Active, Version: 1})
+	if err := s.permitted(tandem.Customer{}, c); err != nil {
+		return err
+	}
 	s.made(c.ID)
 	s.putCustomer(c)
 	s.note(tandem.JournalEntry{
@@ -52,6 +55,15 @@ func (s *Memory) create(ch tandem.Change, work tandem.Work) {
 	action, body := tandem.PlanNext(c, m, s.policy)
 	m.Claim = &tandem.Claim{Action: action, Key: tandem.CreateKey(s.policy.Environment, c.ID, m.Epoch), Body: body, Version: 1}
 	s.putMapping(m, true)
+	return nil
+}
+
+// permitted refuses what only the provider may change.
+func (s *Memory) permitted(before, after tandem.Customer) error {
+	if s.policy.Merge.Forbidden(before.Fields(), after.Fields()).IsEmpty() {
+		return nil
+	}
+	return &tandem.Error{Class: tandem.Invalid, Code: tandem.CodeOwnedByProvider, Message: "only the provider may change this"}
 }
 
 func (s *Memory) update(ch tandem.Change, work tandem.Work) error {
@@ -68,6 +80,8 @@ func (s *Memory) update(ch tandem.Change, work tandem.Work) error {
 		after.Status, note.Detail = tandem.Archived, "provider: "+string(wish)
 	} else if note.Changes = tandem.Diff(c.Fields(), after.Fields()); len(note.Changes) == 0 {
 		return nil
+	} else if err := s.permitted(*c, after); err != nil {
+		return err
 	}
 	after.Version++
 	s.putCustomer(after)
@@ -84,20 +98,25 @@ func (s *Memory) update(ch tandem.Change, work tandem.Work) error {
 }
 
 // Plan finds and freezes what is next. Relinking and the brake are not simulated.
-func (s *Memory) Plan(_ context.Context, customerID, provider string, _ tandem.Ask) (tandem.Call, error) {
+func (s *Memory) Plan(_ context.Context, customerID, provider string, ask tandem.Ask) (tandem.Call, error) {
 	call := tandem.Call{Provider: provider, CustomerID: customerID}
 	err := s.tx(func() error {
 		if live := s.live(customerID); live != nil {
-			call = s.planFor(*s.customer(customerID), *live)
+			call = s.planFor(*s.customer(customerID), *live, ask)
 		}
 		return nil
 	})
 	return call, err
 }
 
-func (s *Memory) planFor(c tandem.Customer, m tandem.Mapping) tandem.Call {
+func (s *Memory) planFor(c tandem.Customer, m tandem.Mapping, ask tandem.Ask) tandem.Call {
 	call := tandem.Call{Provider: m.Provider, CustomerID: c.ID, MappingID: m.ID, RemoteID: m.RemoteID}
+	if held, changed := m.Held(c); changed {
+		s.putMapping(held, true)
+		m = *s.live(c.ID)
+	}
 	action, body := tandem.PlanNext(c, m, s.policy)
+	frozen := m.Claim != nil && m.Claim.Action == action
 	switch {
 	case action == tandem.ActNothing && c.Status == tandem.Archived:
 		m.State, m.ArchivedReason, m.Claim, m.LastError = tandem.Ended, tandem.DeletedLocal, nil, nil
@@ -112,7 +131,10 @@ func (s *Memory) planFor(c tandem.Customer, m tandem.Mapping) tandem.Call {
 			s.putMapping(m, false)
 		}
 		return call
-	case m.Claim == nil || m.Claim.Action != action:
+	case action == tandem.ActUpdate && !frozen && !ask.Looked && s.policy.Merge.LooksFirst(*m.Base, body):
+		call.Action, call.MappingVersion = tandem.ActLook, m.Version
+		return call
+	case !frozen:
 		m.Claim = &tandem.Claim{Action: action, Body: body, Version: c.Version, Key: s.key(c, m, action, body)}
 		if m.State != tandem.InConfl {
 			m.State = tandem.Pending
@@ -133,4 +155,49 @@ func (s *Memory) key(c tandem.Customer, m tandem.Mapping, action tandem.Action, 
 	default:
 		return tandem.UpdateKey(s.policy.Environment, c.ID, m.ID, c.Version, m.Epoch, body)
 	}
+}
+
+// Resolve decides fields on hold as a person chose, once.
+func (s *Memory) Resolve(_ context.Context, r tandem.Resolve, work tandem.Work) (tandem.Mapping, error) {
+	var out tandem.Mapping
+	err := s.tx(func() error {
+		c, m := s.customer(r.CustomerID), s.live(r.CustomerID)
+		if m == nil || m.Base == nil {
+			return &tandem.Error{Class: tandem.Invalid, Code: tandem.CodeMappingNotFound, Message: "this link does not exist"}
+		}
+		done := slices.ContainsFunc(s.journal, func(e tandem.JournalEntry) bool {
+			return e.CustomerID == c.ID && e.Work.Cause.ID == r.ID && e.Action == "resolve"
+		})
+		var err error
+		if !done {
+			err = s.resolve(*c, *m, r, work)
+		}
+		out = *s.live(c.ID)
+		return err
+	})
+	return out, err
+}
+
+func (s *Memory) resolve(c tandem.Customer, m tandem.Mapping, r tandem.Resolve, work tandem.Work) error {
+	settled, after, unknown := m.Settle(c, r.Winners)
+	switch {
+	case c.Status == tandem.Archived:
+		return &tandem.Error{Class: tandem.Conflict, Code: tandem.CodeCustomerArchived, Message: "the customer is archived"}
+	case unknown != "":
+		return &tandem.Error{Class: tandem.Invalid, Code: tandem.CodeInvalidRequest, Message: unknown + " is not on hold"}
+	}
+	settled.State, settled.LastError = tandem.Pending, nil
+	if len(settled.Conflicts) > 0 {
+		settled.State = tandem.InConfl
+	}
+	changes := tandem.Diff(c.Fields(), after.Fields())
+	if len(changes) > 0 {
+		after.Version++
+		s.putCustomer(after)
+	}
+	s.putMapping(settled, true)
+	s.note(tandem.JournalEntry{
+		Provider: m.Provider, RemoteID: m.RemoteID, Direction: tandem.Inbound, Action: "resolve", Changes: changes,
+	}, c.ID, work)
+	return nil
 }

@@ -42,6 +42,7 @@ func (w *world) edited(id, field, side, value string) {
 	if w.edits[id][field] == nil {
 		w.edits[id][field] = map[string]string{}
 	}
+	delete(w.chosen, id+" "+field)
 	w.edits[id][field][side] = value
 }
 
@@ -103,8 +104,9 @@ func (w *world) ask(p *person, fault Fault) {
 	l := w.laneOf(ch.CustomerID)
 	if w.armed(fault, "change", func(ctx context.Context) error {
 		_, err := w.store.ApplyChange(ctx, ch, w.work(tandem.ByAPI, ch.ID))
-		if tandem.CodeOf(err) == tandem.CodeCustomerArchived {
-			return nil // an answer: the other side was quicker
+		switch tandem.CodeOf(err) {
+		case tandem.CodeCustomerArchived, tandem.CodeOwnedByProvider:
+			return nil // an answer: the other side was quicker, or it is for the other side to say
 		}
 		return err
 	}) {
@@ -144,6 +146,11 @@ func (w *world) editRemote(s step) {
 		}
 	case valueOf(row.fields, s.Field) != s.Value:
 		w.edited(id, s.Field, "provider", s.Value)
+		if m := w.rows().linked(id); m != nil {
+			delete(w.chosen, m.CustomerID+" "+s.Field)
+		}
+		w.moment++
+		w.touched[id+" "+s.Field] = w.moment
 		w.remote.quiet = false
 		w.remote.update(id, "", patch(s.Field, s.Value))
 		w.tell("person at the provider: %s %s = %q", id, s.Field, s.Value)
@@ -163,7 +170,7 @@ func (w *world) mail(s step) {
 	}
 	e := open[s.Which%len(open)]
 	if s.Kind == "deliver" {
-		w.deliver(e, s.fault())
+		w.deliver(e, s.fault(), s.Fault && s.Break == NoFault)
 	} else if e.sent == 0 && !e.state.Deleted {
 		e.dropped = true
 		w.tell("network: %s is never delivered", e.state.EventID)

@@ -60,6 +60,12 @@ func (w *world) step(s step) {
 		w.editLocal(s)
 	case "page":
 		w.page(s)
+	case "drain":
+		w.drain(s)
+	case "quarrel":
+		w.quarrel(s)
+	case "resolve":
+		w.resolve(s)
 	case "remote", "reserved", "delete":
 		w.editRemote(s)
 	}
@@ -72,6 +78,9 @@ func (w *world) left() []func() {
 	for _, p := range w.unanswered() {
 		acts = append(acts, func() { w.ask(p, NoFault) })
 	}
+	for _, c := range w.unheard() {
+		acts = append(acts, func() { w.choose(c, NoFault) })
+	}
 	for _, l := range lanes {
 		acts = append(acts, func() { w.stepLane(l, step{}) })
 	}
@@ -80,8 +89,14 @@ func (w *world) left() []func() {
 	}
 	for _, e := range w.remote.events {
 		if !e.dropped && e.delivered == 0 && e.underWay == 0 {
-			acts = append(acts, func() { w.deliver(e, NoFault) })
+			acts = append(acts, func() { w.deliver(e, NoFault, false) })
 		}
+	}
+	switch {
+	case len(w.batches) > 0:
+		acts = append(acts, func() { w.applyBatch(NoFault) })
+	case w.sweep:
+		acts = append(acts, func() { w.drain(step{}) })
 	}
 	if len(w.pages) > 0 {
 		acts = append(acts, func() { w.applyPage(NoFault) })
@@ -112,7 +127,7 @@ func (w *world) settle(order []int) {
 	w.fail("it never comes to rest")
 }
 
-// rest lets everything outstanding happen, and has somebody look at what was never delivered.
+// rest lets everything outstanding happen, and has somebody look at what only a look can settle.
 func (w *world) rest(order []int) {
 	w.tell("-- everybody stops --")
 	w.settle(order)
@@ -120,12 +135,13 @@ func (w *world) rest(order []int) {
 	w.settle(order)
 }
 
-// lookAgain is the reconciliation that finds what was never delivered; without that it has nothing to find.
+// lookAgain is the reconciliation that finds what was never delivered, and what is on hold without need; else it has
+// nothing to find.
 func (w *world) lookAgain() {
-	if !w.dropped() {
-		return
-	}
+	dropped, rows := w.dropped(), w.rows()
 	for _, id := range w.remote.order {
-		w.reconcile(id)
+		if m := rows.linked(id); dropped || m != nil && takenBack(*m) {
+			w.reconcile(id)
+		}
 	}
 }

@@ -19,7 +19,7 @@ type Story struct {
 }
 
 var kinds = []string{
-	"lane", "lane", "lane", "lane", "inbound", "inbound", "inbound", "deliver", "deliver", "deliver", "local", "remote", "remote", "drop",
+	"lane", "lane", "lane", "lane", "inbound", "inbound", "inbound", "deliver", "deliver", "deliver", "drain", "drain", "local", "remote", "remote", "drop",
 }
 
 // Policy is the rules of every story that has none of its own. A real store is opened with the story's.
@@ -31,20 +31,36 @@ func emails(owner tandem.Owner, winner tandem.Winner) tandem.Policy {
 	return p
 }
 
-// fromPlatform begins with customers that were just created over the API.
-func fromPlatform(n int) func(*world, Fault) {
+// everything has the same rule for every field.
+func everything(rule tandem.FieldPolicy) tandem.Policy {
+	p := Policy
+	p.Merge = tandem.MergePolicy{"name": rule, "email": rule, "metadata": rule}
+	return p
+}
+
+// quarrels are what people have to decide.
+var quarrels = append(slices.Clone(kinds), "quarrel", "quarrel", "quarrel", "resolve", "resolve", "resolve")
+
+// fromPlatform begins with customers that were just created over the API, and may be linked already.
+func fromPlatform(n int, linked bool) func(*world, Fault) {
 	return func(w *world, fault Fault) {
 		for range n {
 			w.create("n", fault)
+		}
+		if linked {
+			w.settle(nil)
 		}
 	}
 }
 
 // fromProvider begins with customers that were just created in the dashboard.
-func fromProvider(n int) func(*world, Fault) {
+func fromProvider(n int, linked bool) func(*world, Fault) {
 	return func(w *world, _ Fault) {
 		for range n {
 			w.remote.create("", patch("name", "n"))
+		}
+		if linked {
+			w.settle(nil)
 		}
 	}
 }
@@ -57,6 +73,11 @@ func Stories() []Story {
 		{Name: "platform wins", policy: Policy, kinds: kinds},
 		{Name: "provider wins", policy: emails(tandem.OwnedByBoth, tandem.ProviderWins), kinds: kinds},
 		{Name: "platform owns", policy: emails(tandem.OwnedByPlatform, ""), kinds: kinds},
+		{Name: "provider owns", policy: emails(tandem.OwnedByProvider, ""), kinds: kinds},
+		{Name: "held", policy: emails(tandem.OwnedByBoth, tandem.Hold), kinds: mischief("quarrel", "quarrel", "local")},
+		{Name: "held and resolved", policy: emails(tandem.OwnedByBoth, tandem.Hold), kinds: quarrels},
+		{Name: "all held and resolved", policy: everything(tandem.FieldPolicy{Conflict: tandem.Hold}), kinds: slices.Concat(quarrels, []string{"delete", "archive"})},
+		{Name: "provider wins everything", policy: everything(tandem.FieldPolicy{Conflict: tandem.ProviderWins}), kinds: mischief("page", "quarrel", "quarrel", "local")},
 		{Name: "deletions", policy: Policy, kinds: mischief("delete")},
 		{Name: "archives", policy: Policy, kinds: mischief("archive")},
 		{Name: "archives and deletions", policy: Policy, kinds: mischief("archive", "delete")},
@@ -66,13 +87,14 @@ func Stories() []Story {
 		{Name: "clocks disagree ahead", policy: Policy, kinds: kinds, skew: -time.Second},
 	} {
 		platform, provider := s, s
-		platform.Name, platform.begin = s.Name+", from the platform", fromPlatform(1)
-		provider.Name, provider.begin = s.Name+", from the provider", fromProvider(1)
+		linked := slices.Contains(s.kinds, "quarrel") // who quarrels has met before
+		platform.Name, platform.begin = s.Name+", from the platform", fromPlatform(1, linked)
+		provider.Name, provider.begin = s.Name+", from the provider", fromProvider(1, linked)
 		out = append(out, platform, provider)
 	}
 	return append(out, Story{Name: "two of each", policy: Policy, kinds: mischief("archive", "delete", "page", "page"), begin: func(w *world, fault Fault) {
-		fromPlatform(2)(w, fault)
-		fromProvider(2)(w, fault)
+		fromPlatform(2, false)(w, fault)
+		fromProvider(2, false)(w, fault)
 	}})
 }
 

@@ -28,11 +28,18 @@ type world struct {
 	people  map[string]*person
 	edits   map[string]map[string]map[string]string // customer or remote customer → field → side → the last value
 	keep    map[string]bool                         // customers that were archived without their remote customers
+	choices []*choice
+	moment  int               // counts what happens
+	chosen  map[string]string // customer and field → what a person chose, and nobody has edited since
+	touched map[string]int    // remote customer and field → the moment at which a person last edited it there
 	changes int
 	story   []string
 	failure string
 	fetches int                    // because an order was in doubt
 	pages   [][]tandem.RemoteState // listed, not applied yet
+	batches []batch                // read, not applied yet
+	taken   int                    // counts who takes events in
+	sweep   bool                   // there are events that nobody was told of
 
 	underWay int        // acts
 	changed  *sync.Cond // an act has ended
@@ -42,6 +49,7 @@ func newWorld(ctx context.Context, policy tandem.Policy, store Store) *world {
 	return &world{
 		ctx: ctx, policy: policy, remote: newRemote(), store: store, lanes: map[string]*lane{}, inbound: map[string]*inbound{},
 		people: map[string]*person{}, edits: map[string]map[string]map[string]string{}, keep: map[string]bool{},
+		touched: map[string]int{}, chosen: map[string]string{},
 	}
 }
 
@@ -160,6 +168,9 @@ func (s *Memory) picture() string {
 		}
 		if m.Claim != nil {
 			out.WriteString(" claim " + showBody(m.Claim.Body))
+		}
+		for _, held := range m.Conflicts {
+			fmt.Fprintf(&out, " on hold %s %q or %q", held.Field, held.Platform, held.Provider)
 		}
 		out.WriteString("]")
 	}
