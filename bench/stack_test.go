@@ -30,8 +30,6 @@ type stack struct {
 	pid      int // of tandem-dev
 }
 
-const startTimeout = 5 * time.Minute // the first start on a machine builds Temporal's command line
-
 func startStack(t *testing.T) *stack {
 	t.Helper()
 	home := t.TempDir()
@@ -65,16 +63,16 @@ func startStack(t *testing.T) *stack {
 			fmt.Println(string(raw[max(0, len(raw)-4000):]))
 		}
 	})
-	require.Eventually(t, func() bool {
+	for up := false; !up; {
 		select {
 		case err := <-ended:
 			ended <- err
 			require.FailNow(t, "tandem-dev has ended", "%v", err)
-		default:
+		case <-time.After(50 * time.Millisecond):
 		}
 		raw, err := os.ReadFile(ready)
-		return err == nil && json.Unmarshal(raw, &s.at) == nil
-	}, startTimeout, 50*time.Millisecond)
+		up = err == nil && json.Unmarshal(raw, &s.at) == nil
+	}
 	s.db, err = sqlx.Open("postgres", s.at.Database)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.db.Close() })

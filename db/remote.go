@@ -34,8 +34,10 @@ func (s *Store) ApplyRemote(ctx context.Context, states []tandem.RemoteState, wo
 		if err := b.flush(ctx, tx); err != nil {
 			return err
 		}
-		for i := range out {
-			out[i].MappingVersion = w.version(out[i].MappingID)
+		for i, o := range out {
+			if m := w.byCustomer[o.CustomerID]; m != nil && m.ID == o.MappingID {
+				out[i].MappingVersion = m.Version
+			}
 		}
 		chaos.Point("apply.before_commit")
 		return nil
@@ -200,15 +202,6 @@ func (w *world) putMapping(m *tandem.Mapping) {
 		delete(w.byCustomer, m.CustomerID)
 		delete(w.byRemote, m.RemoteID)
 	}
-}
-
-func (w *world) version(mappingID string) int64 {
-	for _, m := range w.byCustomer {
-		if m.ID == mappingID {
-			return m.Version
-		}
-	}
-	return 0
 }
 
 func (w *world) view(s tandem.RemoteState) tandem.View {
