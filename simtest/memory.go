@@ -162,6 +162,13 @@ func (s *Memory) putMapping(m tandem.Mapping, raise bool) {
 
 func (s *Memory) note(e tandem.JournalEntry, customerID string, work tandem.Work) {
 	e.CustomerID, e.Work = customerID, work
+	if work.Cause == (tandem.Cause{Kind: tandem.ByWebhook}) { // the mapping knows which event it was
+		for _, m := range s.mappings {
+			if m.CustomerID == customerID {
+				e.Work.Cause.ID = m.Metadata[tandem.MetaLastWebhookID]
+			}
+		}
+	}
 	s.journal = append(s.journal, e)
 }
 
