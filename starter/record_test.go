@@ -231,7 +231,11 @@ func (r recorder) inboundUpdate(t *testing.T) tandem.Run {
 
 // inboundFetch edits twice in one second, so that only a look can tell which came last.
 func (r recorder) inboundFetch(t *testing.T) tandem.Run {
-	remoteID := r.foreign(t)
+	return r.inboundFetchOf(t, r.foreign(t))
+}
+
+func (r recorder) inboundFetchOf(t *testing.T, remoteID string) tandem.Run {
+	t.Helper()
 	still := time.Now().Truncate(time.Second)
 	r.standIn.SetClock(func() time.Time { return still })
 	defer r.standIn.SetClock(time.Now)

@@ -45,7 +45,12 @@ var quiet = slog.New(slog.DiscardHandler)
 // startStack starts everything. When t and its subtests have ended everything is stopped, and nothing may be left.
 func startStack(t *testing.T) *stack {
 	t.Helper()
-	s := &stack{store: dbtest.New(t, dbtest.Policy)}
+	return startStackWith(t, dbtest.Policy)
+}
+
+func startStackWith(t *testing.T, policy tandem.Policy) *stack {
+	t.Helper()
+	s := &stack{store: dbtest.New(t, policy)}
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() {
 		require.NoError(t, goleak.Find(before, goleak.IgnoreTopFunction("database/sql.(*DB).connectionCleaner")))

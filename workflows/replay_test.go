@@ -31,7 +31,7 @@ func histories(t *testing.T, direction string) []string {
 // recorded by starter/record_test.go.
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	for _, direction := range []string{"outbound", "inbound"} {
+	for _, direction := range []string{"outbound", "inbound", "drain"} {
 		for _, file := range histories(t, direction) {
 			t.Run(direction+"/"+strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
 				t.Parallel()
@@ -70,6 +70,15 @@ func TestReplay_notices(t *testing.T) {
 				return workflows.Inbound(ctx, in)
 			},
 			"nothing done": func(workflow.Context, workflows.InboundInput) error { return nil },
+		},
+		"drain": {
+			"a timer too many": func(ctx workflow.Context, in workflows.DrainInput) error {
+				if err := workflow.Sleep(ctx, time.Second); err != nil {
+					return err
+				}
+				return workflows.Drain(ctx, in)
+			},
+			"nothing done": func(workflow.Context, workflows.DrainInput) error { return nil },
 		},
 	} {
 		name := strings.ToUpper(direction[:1]) + direction[1:]
