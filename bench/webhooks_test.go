@@ -190,7 +190,7 @@ const anyWaiting = `SELECT CASE WHEN EXISTS (SELECT 1 FROM provider_events WHERE
 // drained waits until nothing waits any more, and says how long that took since begun.
 func (s *stack) drained(t *testing.T, begun time.Time) time.Duration {
 	t.Helper()
-	require.Eventually(t, func() bool { return s.count(t, anyWaiting) == 0 }, 5*time.Minute, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return s.count(t, anyWaiting) == 0 }, 5*time.Minute, 100*time.Millisecond)
 	return time.Since(begun)
 }
 
