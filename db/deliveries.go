@@ -13,16 +13,12 @@ import (
 // the processor busy while the first waits for the disk; it is worth its cost when many wait.
 const (
 	deliveriesAtOnce   = 64
-	deliveriesWorthTwo = 32
+	deliveriesWorthTwo = 12
 	deliveryFlights    = 2
 	deliveriesDeadline = 5 * time.Second
-
-	// Under load a batch is worth a short wait: planning its statements costs as much as writing a dozen rows.
-	deliveriesBusy  = 8
-	deliveriesPause = 2 * time.Millisecond
 )
 
-// deliveries gathers concurrent calls of Ingest. A call that finds nobody else has its transaction at once.
+// deliveries gathers concurrent calls of Ingest. Nobody waits for company: a call that finds a free transaction has it.
 type deliveries struct {
 	write func(ctx context.Context, ds []*delivery) error
 
@@ -45,9 +41,6 @@ func (g *deliveries) add(d *delivery) {
 func (g *deliveries) fly() {
 	for ds := g.take(); len(ds) > 0; ds = g.take() {
 		g.settle(ds)
-		if len(ds) >= deliveriesBusy {
-			time.Sleep(deliveriesPause)
-		}
 	}
 }
 
