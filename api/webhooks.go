@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -91,7 +92,12 @@ func (s *Server) logReceipt(c echo.Context, provider string, r receipt, err erro
 	if err != nil {
 		level = slog.LevelWarn
 	}
-	s.log.LogAttrs(c.Request().Context(), level, "webhook.received",
+	attrs := []slog.Attr{
 		slog.String("provider", provider), slog.String("result", r.result(err)), slog.String("event_id", r.event.ID),
-		slog.String("type", r.event.Type), slog.String("remote_id", r.event.ObjectID), slog.String("request_id", requestID(c)))
+		slog.String("type", r.event.Type), slog.String("remote_id", r.event.ObjectID), slog.String("request_id", requestID(c)),
+	}
+	if refused, ok := errors.AsType[*tandem.Error](err); ok && refused.Code == tandem.CodeSignatureInvalid {
+		attrs = append(attrs, slog.String("why", refused.Message)) // a wrong clock refuses every event: say how wrong
+	}
+	s.log.LogAttrs(c.Request().Context(), level, "webhook.received", attrs...)
 }

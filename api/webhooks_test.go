@@ -113,6 +113,15 @@ func TestBadWebhooks(t *testing.T) {
 		})
 	}
 
+	t.Run("of_a_wrong_clock_say_how_wrong_in_the_log", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		p := f.deliver(t, updated, 6*time.Minute).problem(t, http.StatusBadRequest, tandem.CodeSignatureInvalid)
+		assert.NotEmpty(t, p.Detail)
+		assert.Contains(t, f.logs.String(), `"why":"`)
+		assert.Contains(t, f.logs.String(), p.Detail)
+	})
+
 	t.Run("of_an_unknown_provider", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t)
