@@ -117,7 +117,7 @@ func problemOf(err error) problem {
 	}
 	switch {
 	case a.status == http.StatusServiceUnavailable:
-		p.Detail = "the request could not be served just now; the same request may be sent again"
+		p.Detail = "the request could not be served just now, and may still be carried out; a create is only safe to send again under the same Idempotency-Key"
 	case a.status == http.StatusInternalServerError:
 		p.Detail = "something unexpected happened; the request id leads to the reason"
 	case a.field != "" && len(e.Fields) == 0:

@@ -65,6 +65,7 @@ func (h *handover) close() {
 // pass never waits.
 func (h *handover) pass(provider, remoteID, row string) {
 	if h.draining(provider) {
+		h.count(provider, wayDrain)
 		h.drain(provider, 0)
 		return
 	}
@@ -76,6 +77,7 @@ func (h *handover) pass(provider, remoteID, row string) {
 			h.start(provider, remoteID, row)
 		})
 	default:
+		h.count(provider, wayDrain)
 		h.drain(provider, overflowing)
 	}
 }
@@ -101,7 +103,6 @@ func (h *handover) draining(provider string) bool {
 // drain has the drain signalled: by a signal that leaves after this moment, and thus after the event was stored. For that
 // long, everything else goes there too.
 func (h *handover) drain(provider string, forThatLong time.Duration) {
-	h.count(provider, wayDrain)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	o := h.drains[provider]
