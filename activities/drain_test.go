@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -48,13 +49,15 @@ func TestDrainEvents(t *testing.T) {
 	t.Run("what is in doubt is left, again and again, and nothing else", func(t *testing.T) {
 		t.Parallel()
 		eachStyle(t, func(t *testing.T, b *bundle, s style) {
+			still := time.Now().Truncate(time.Second)
+			b.standIn.SetClock(func() time.Time { return still })
 			clear, doubt := b.foreign(t), b.foreign(t)
 			b.ingest(t, clear)
 			b.ingest(t, doubt)
 			in := activities.DrainInput{Provider: "stripe", RemoteIDs: []string{clear, doubt}}
 			_, err := get(t, b, s, b.acts.DrainEvents, in)
 			require.NoError(t, err)
-			b.edit(t, doubt, "name", "Same Second") // as the creation was
+			b.edit(t, doubt, "name", "Same Second")
 			row := b.ingest(t, doubt)
 			require.True(t, row.Open)
 			one, two := twice(t, b, s, b.acts.DrainEvents, in)

@@ -1,6 +1,7 @@
 package starter_test
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"testing"
@@ -36,6 +37,7 @@ func TestDrain(t *testing.T) { //nolint:paralleltest // see above
 	})
 
 	t.Run("leaves_what_is_in_doubt_to_its_own_workflow", func(t *testing.T) {
+		s.inOneSecond(t)
 		remoteID := s.foreign(t)
 		s.ingest(t, remoteID)
 		s.drain(t)
@@ -48,6 +50,7 @@ func TestDrain(t *testing.T) { //nolint:paralleltest // see above
 	})
 
 	t.Run("wakes_nobody_who_is_up", func(t *testing.T) {
+		s.inOneSecond(t)
 		remoteID := s.foreign(t)
 		s.inbound(t, remoteID)
 		fault := s.standIn.AddFault(stripetest.Fault{Kind: stripetest.Hold, Op: "retrieve", Contains: remoteID})
@@ -56,7 +59,9 @@ func TestDrain(t *testing.T) { //nolint:paralleltest // see above
 		in := s.ingest(t, remoteID)
 		run, err := s.starter.Inbound(t.Context(), "stripe", remoteID, []string{in.Row})
 		require.NoError(t, err)
-		require.NoError(t, s.standIn.Wait(t.Context(), func() bool { return s.struck(fault) }))
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		require.NoError(t, s.standIn.Wait(ctx, func() bool { return s.struck(fault) }))
 		before := len(s.history(t, run.WorkflowID, run.RunID).Events)
 		for range 3 {
 			require.NoError(t, s.starter.Wake(t.Context(), "stripe", remoteID))
@@ -80,6 +85,14 @@ func TestDrain(t *testing.T) { //nolint:paralleltest // see above
 	})
 
 	t.Run("by_schedule_too", func(t *testing.T) { testSchedules(t, s) })
+}
+
+// inOneSecond has the provider's clock stand still until the test ends, so that only a look can tell which edit came last.
+func (s *stack) inOneSecond(t *testing.T) {
+	t.Helper()
+	still := time.Now().Truncate(time.Second)
+	s.standIn.SetClock(func() time.Time { return still })
+	t.Cleanup(func() { s.standIn.SetClock(time.Now) })
 }
 
 // drain signals, and waits for the end.
