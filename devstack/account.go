@@ -42,7 +42,7 @@ func serverAccount() (*account, error) {
 // tell the whole truth (ACLs, mounts), so a harmless child tries it.
 func (a *account) canEnter(ctx context.Context, dir, probe string) bool {
 	c := command{path: probe, args: []string{"--version"}, dir: dir, user: a}
-	return c.run(ctx) == nil
+	return ctx.Err() == nil && c.run(ctx) == nil // a short probe may end before its cancellation is noticed
 }
 
 // own hands a folder and all in it to the account.
