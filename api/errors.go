@@ -65,6 +65,7 @@ var answers = map[string]answer{
 	tandem.CodeIdempotencyReused: {status: http.StatusUnprocessableEntity, field: headerIdempotencyKey},
 	tandem.CodeInternal:          {status: http.StatusInternalServerError},
 	tandem.CodeUnavailable:       {status: http.StatusServiceUnavailable},
+	codeOverloaded:               {status: http.StatusServiceUnavailable},
 }
 
 // problem is RFC 9457.
@@ -96,7 +97,7 @@ func (s *Server) fail(err error, c echo.Context) {
 		_ = c.NoContent(statusClientGone)
 		return
 	}
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && p.Code != codeOverloaded { // a crowd is counted, not told one by one
 		s.logFailure(c, p, err)
 	}
 	if p.Status == http.StatusServiceUnavailable {
@@ -116,6 +117,7 @@ func problemOf(err error) problem {
 		Type: "about:blank", Title: http.StatusText(a.status), Status: a.status, Code: e.Code, Detail: e.Message, Errors: e.Fields,
 	}
 	switch {
+	case errors.Is(err, errNotStarted): // the message says so
 	case a.status == http.StatusServiceUnavailable:
 		p.Detail = "the request could not be served just now, and may still be carried out; a create is only safe to send again under the same Idempotency-Key"
 	case a.status == http.StatusInternalServerError:

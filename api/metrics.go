@@ -16,6 +16,7 @@ type metrics struct {
 	webhooks        *prometheus.CounterVec
 	webhookAck      *prometheus.HistogramVec
 	handovers       *prometheus.CounterVec
+	refused         *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -37,8 +38,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		handovers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tandem_webhook_handed_over_total", Help: "Stored events by who was to process them: a workflow of their own, or the drain.",
 		}, []string{"provider", "way"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tandem_api_changes_refused_total", Help: "Changes refused before they began: too many at once, or the workflow service is away.",
+		}, []string{"why"}),
 	}
-	r.MustRegister(m.requests, m.requestDuration, m.webhooks, m.webhookAck, m.handovers)
+	r.MustRegister(m.requests, m.requestDuration, m.webhooks, m.webhookAck, m.handovers, m.refused)
 	return m
 }
 

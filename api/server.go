@@ -55,17 +55,19 @@ type ledger interface {
 // Deps is what the API stands on. Store, Starter and Providers are required; APIKeys may be empty, and then no key is
 // accepted. Everything else has a default.
 type Deps struct {
-	Store     store
-	Starter   tandem.Starter
-	Providers tandem.Providers
-	Merge     tandem.MergePolicy              // which fields callers may not change
-	APIKeys   [][sha256.Size]byte             // see HashKey
-	Ready     func(ctx context.Context) error // names the checks that failed; nil is always ready
-	Whole     func(ctx context.Context) error // names what is missing of all, ready or not; nil is nothing
-	Logger    *slog.Logger                    // default: nowhere
-	Registry  *prometheus.Registry            // default: one of its own
-	Now       func() time.Time                // the clock that webhook signatures are held against
-	NewID     func() string                   // customer ids
+	Store         store
+	Starter       tandem.Starter
+	Providers     tandem.Providers
+	Merge         tandem.MergePolicy              // which fields callers may not change
+	APIKeys       [][sha256.Size]byte             // see HashKey
+	Ready         func(ctx context.Context) error // names the checks that failed; nil is always ready
+	Whole         func(ctx context.Context) error // names what is missing of all, ready or not; nil is nothing
+	Reachable     func(ctx context.Context) error // why no change can be taken, said soon; nil: none known
+	ChangesAtOnce int                             // wishes of callers under way; 0 is changesAtOnce
+	Logger        *slog.Logger                    // default: nowhere
+	Registry      *prometheus.Registry            // default: one of its own
+	Now           func() time.Time                // the clock that webhook signatures are held against
+	NewID         func() string                   // customer ids
 }
 
 // Server answers HTTP. It is safe for concurrent use. Close it after its listeners.
@@ -90,9 +92,13 @@ type Server struct {
 func New(d Deps) *Server {
 	d = d.withDefaults()
 	s := &Server{
-		store: d.Store, starter: d.Starter, providers: d.Providers, merge: d.Merge, keys: d.APIKeys, ready: d.Ready, whole: d.Whole,
+		store: d.Store, providers: d.Providers, merge: d.Merge, keys: d.APIKeys, ready: d.Ready, whole: d.Whole,
 		log:      d.Logger,
 		registry: d.Registry, metrics: newMetrics(d.Registry), now: d.Now, newID: d.NewID, echo: echo.New(),
+	}
+	s.starter = &gate{
+		Starter: d.Starter, slots: make(chan struct{}, d.ChangesAtOnce), reachable: d.Reachable,
+		refused: func(why string) { s.metrics.refused.WithLabelValues(why).Inc() },
 	}
 	s.handover = newHandover(d.Starter, d.Logger, func(provider, way string) { s.metrics.handovers.WithLabelValues(provider, way).Inc() })
 	s.echo.HTTPErrorHandler = s.fail
@@ -110,6 +116,12 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Whole == nil {
 		d.Whole = func(context.Context) error { return nil }
+	}
+	if d.Reachable == nil {
+		d.Reachable = func(context.Context) error { return nil }
+	}
+	if d.ChangesAtOnce == 0 {
+		d.ChangesAtOnce = changesAtOnce
 	}
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)
