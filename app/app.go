@@ -11,12 +11,15 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"github.com/tandem-sync/tandem"
 	"github.com/tandem-sync/tandem/activities"
@@ -43,6 +46,8 @@ type App struct {
 	store    *db.Store
 	temporal client.Client
 	starter  *starter.Starter
+	presence *presence
+	polled   *polled
 	api      *api.Server
 	workers  *worker.Workers
 
@@ -87,6 +92,8 @@ func Open(ctx context.Context, cfg Config, role Role, logger *slog.Logger) (_ *A
 		return nil, err
 	}
 	a.starter = starter.New(a.temporal, providers.Names())
+	a.presence = &presence{check: a.starter.Check, address: cfg.Temporal.HostPort, log: logger}
+	a.polled = &polled{look: a.starter.Polled, now: time.Now}
 	metrics := newMetrics(registry, a.store, logger)
 	if role&Work != 0 {
 		a.workers = worker.New(a.temporal, &activities.Activities{
@@ -100,7 +107,7 @@ func Open(ctx context.Context, cfg Config, role Role, logger *slog.Logger) (_ *A
 		Store: a.store, Starter: a.starter, Providers: providers, Merge: policy.Merge, APIKeys: cfg.keyHashes(), Logger: logger,
 		Registry: registry,
 		Ready:    func(ctx context.Context) error { return named("postgres", a.store.Ping(ctx)) },
-		Whole:    func(ctx context.Context) error { return named("temporal", a.starter.Check(ctx)) },
+		Whole:    a.Whole, Reachable: a.presence.reachable, ChangesAtOnce: cfg.ChangesAtOnce,
 	})
 	return a, a.listen(ctx, role)
 }
@@ -151,6 +158,10 @@ func (c Config) keyHashes() [][sha256.Size]byte {
 func (a *App) connectTemporal(registry *prometheus.Registry) error {
 	options := a.cfg.Temporal
 	options.Logger = log.NewStructuredLogger(a.log.With("component", "temporal"))
+	reconnect := backoff.DefaultConfig
+	reconnect.BaseDelay, reconnect.MaxDelay = breath, longestReconnect
+	options.ConnectionOptions.DialOptions = append(options.ConnectionOptions.DialOptions,
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: 20 * time.Second}))
 	var err error
 	if options.MetricsHandler, err = temporalMetrics(registry, a.log); err != nil {
 		return err
@@ -200,21 +211,39 @@ func (a *App) fail(err error) {
 	}
 }
 
+// Whole names what is missing for everything to work.
+func (a *App) Whole(ctx context.Context) error {
+	if err := a.starter.Check(ctx); err != nil {
+		return named("temporal", err)
+	}
+	return named("workers", a.polled.check(ctx))
+}
+
 // Run works until ctx ends or something fails that cannot be mended from within.
 func (a *App) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer stop()
+	away := a.presence.look(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	watching.Go(func() { a.presence.watch(ctx) })
+	if away != nil && a.public != nil {
+		a.sayReady("temporal") // webhooks are taken in and reads are answered; changes get a 503
+	}
 	if a.workers != nil {
-		if !a.awaitTemporal(ctx) {
-			return nil
-		}
-		if err := a.workers.Start(); err != nil {
+		if done, err := a.awaitTemporal(ctx); done {
 			return err
 		}
-		a.working = true
-		if err := a.starter.EnsureSchedules(ctx, a.cfg.DrainEvery); err != nil {
-			a.log.Error("schedules.not_made", "error", err) // those of an earlier start go on
+		if err := a.work(ctx); err != nil {
+			return err
 		}
 	}
-	a.log.Info("app.ready", "api", a.publicURL, "admin", a.adminURL, "environment", a.cfg.Environment, "stripe_api_key", a.cfg.StripeAPIKey)
+	if away == nil || a.workers != nil {
+		a.sayReady("")
+	}
 	select {
 	case <-ctx.Done():
 		return nil
@@ -223,24 +252,36 @@ func (a *App) Run(ctx context.Context) error {
 	}
 }
 
-// longestPause is between two looks whether Temporal is there.
-const longestPause = 15 * time.Second
+func (a *App) sayReady(missing string) {
+	a.log.Info("app.ready", "api", a.publicURL, "admin", a.adminURL, "environment", a.cfg.Environment,
+		"stripe_api_key", a.cfg.StripeAPIKey, "degraded", missing != "", "missing", missing)
+}
 
-// awaitTemporal returns when Temporal answers; false: the process is to stop. Meanwhile webhooks are taken in, and changes
-// are refused with a 503.
-func (a *App) awaitTemporal(ctx context.Context) bool {
-	for pause := time.Second; ; pause = min(2*pause, longestPause) {
-		err := a.starter.Check(ctx)
-		if err == nil {
-			return true
-		}
-		a.log.Error("temporal.away", "address", a.cfg.Temporal.HostPort, "error", err)
+func (a *App) work(ctx context.Context) error {
+	if err := a.workers.Start(); err != nil {
+		return err
+	}
+	a.working = true
+	if err := a.starter.EnsureSchedules(ctx, a.cfg.DrainEvery); err != nil {
+		a.log.Error("schedules.not_made", "error", err) // those of an earlier start go on
+	}
+	return nil
+}
+
+// awaitTemporal returns when Temporal answers; done: the process is to stop first.
+func (a *App) awaitTemporal(ctx context.Context) (done bool, err error) {
+	tick := time.NewTicker(breath)
+	defer tick.Stop()
+	for a.presence.last() != nil {
 		select {
 		case <-ctx.Done():
-			return false
-		case <-time.After(pause):
+			return true, nil
+		case err := <-a.fatal:
+			return true, err
+		case <-tick.C:
 		}
 	}
+	return false, nil
 }
 
 // Close stops in the order that loses nothing: first no new requests, then the acts in progress, then the connections.

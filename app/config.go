@@ -36,6 +36,8 @@ type Config struct {
 	APIKeys     []Secret `env:"TANDEM_API_KEYS"` // sha256:<hex> each
 	Environment string   `env:"TANDEM_ENVIRONMENT"`
 
+	ChangesAtOnce int `env:"TANDEM_CHANGES_AT_ONCE" envDefault:"64"`
+
 	FieldOwners    string        `env:"TANDEM_FIELD_OWNERS"`
 	FieldConflicts string        `env:"TANDEM_FIELD_CONFLICTS"`
 	OnRemoteDelete string        `env:"TANDEM_ON_REMOTE_DELETE" envDefault:"archive"`
@@ -109,6 +111,9 @@ func (c Config) Validate(needs Needs) error {
 	}
 	if c.MaxConns < 4 {
 		bad("TANDEM_DATABASE_MAX_CONNS", "must be at least 4")
+	}
+	if c.ChangesAtOnce < 1 {
+		bad("TANDEM_CHANGES_AT_ONCE", "must be at least 1")
 	}
 	c.validateStripe(bad)
 	if !environmentForm.MatchString(c.Environment) {

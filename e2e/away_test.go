@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -48,10 +49,20 @@ func TestWebhooksAreTakenInWhileTemporalIsAway(t *testing.T) {
 	require.Equal(t, 4, s.count(t, `SELECT count(*) FROM provider_events WHERE state = 'received'`))
 	require.JSONEq(t, `{"status":"degraded"}`, string(s.call(t, http.MethodGet, "/readyz", nil).body))
 	require.Equal(t, http.StatusOK, s.call(t, http.MethodGet, "/v1/customers/"+kept.ID, nil).status, "reads are answered")
-	require.Equal(t, http.StatusServiceUnavailable, s.call(t, http.MethodPost, "/v1/customers", person("refused")).status)
+	eventually(t, func(ct *assert.CollectT) {
+		log, err := s.readLog()
+		require.NoError(ct, err)
+		require.Contains(ct, string(log), "temporal.away")
+	}, "it is known that Temporal is away")
+	begun := time.Now()
+	refused := s.call(t, http.MethodPost, "/v1/customers", person("refused"))
+	require.Equal(t, http.StatusServiceUnavailable, refused.status)
+	require.Contains(t, string(refused.body), "nothing was started")
+	require.Less(t, time.Since(begun), 5*time.Second, "nobody waits for what is known to be away")
 
 	temporal, err = devstack.StartTemporal(t.Context(), options)
 	require.NoError(t, err)
+	s.create(t, person("first")) // is not refused
 	s.imported(t, added.ID)
 	s.archived(t, doomed.ID)
 	eventually(t, func(ct *assert.CollectT) {
@@ -60,5 +71,7 @@ func TestWebhooksAreTakenInWhileTemporalIsAway(t *testing.T) {
 	c, r := s.agrees(t, kept.ID)
 	require.Equal(t, marker+" while away", r.Name)
 	require.Equal(t, "+1 555 8888", c.Phone)
-	require.JSONEq(t, `{"status":"ok"}`, string(s.call(t, http.MethodGet, "/readyz", nil).body))
+	eventually(t, func(ct *assert.CollectT) {
+		require.JSONEq(ct, `{"status":"ok"}`, string(s.call(ct, http.MethodGet, "/readyz", nil).body))
+	}, "everything answers")
 }

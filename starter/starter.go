@@ -5,11 +5,13 @@ package starter
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -237,4 +239,19 @@ func (s *Starter) Check(ctx context.Context) error {
 	defer cancel()
 	_, err := s.client.CheckHealth(ctx, &client.CheckHealthRequest{})
 	return err
+}
+
+// pollerLife is longer than one poll may take, which is a minute: a worker that waits for work has asked within it.
+const pollerLife = 75 * time.Second
+
+// Polled reports whether some worker has lately asked for the workflows' tasks. Without one, changes time out and nothing
+// that is stored is worked on. Temporal goes on naming a worker that died for some minutes, so its last call counts.
+func (s *Starter) Polled(ctx context.Context) (bool, error) {
+	queue, err := s.client.DescribeTaskQueue(ctx, workflows.TaskQueue, enums.TASK_QUEUE_TYPE_WORKFLOW)
+	if err != nil {
+		return false, translate(err)
+	}
+	return slices.ContainsFunc(queue.GetPollers(), func(p *taskqueue.PollerInfo) bool {
+		return time.Since(p.GetLastAccessTime().AsTime()) < pollerLife
+	}), nil
 }

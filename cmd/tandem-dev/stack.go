@@ -223,8 +223,32 @@ func (s *stack) startApp(ctx context.Context, p ports, logger *slog.Logger) erro
 		s.stripe.SetWebhook(s.app.URL()+"/v1/webhooks/stripe", secrets...)
 	}
 	s.at = s.addresses()
-	return nil
+	return s.awaitWhole(ctx)
 }
+
+// awaitWhole returns when everything answers: workers begin to poll a moment after they were started.
+func (s *stack) awaitWhole(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, wholeTimeout)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := s.app.Whole(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not everything answers: %w", err)
+		case err := <-s.ran:
+			s.ran <- nil
+			return err
+		case <-tick.C:
+		}
+	}
+}
+
+const wholeTimeout = 30 * time.Second
 
 func (s *stack) migrate(ctx context.Context) error {
 	store, err := s.cfg.OpenStore(ctx, tandem.Policy{}, nil)
