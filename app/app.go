@@ -68,6 +68,7 @@ func Open(ctx context.Context, cfg Config, role Role, logger *slog.Logger) (_ *A
 	if err := cfg.Validate(NeedsAll); err != nil {
 		return nil, err
 	}
+	cfg.warnOfUnknown(logger)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}

@@ -8,7 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +53,9 @@ type Config struct {
 	LogLevel       slog.Level    `env:"TANDEM_LOG_LEVEL" envDefault:"INFO"`
 
 	Temporal client.Options `env:"-"`
+
+	unread  []string // variables that could not be read: what is wrong with them was said
+	unknown []unknownVariable
 }
 
 // Secret is a string that does not print itself.
@@ -74,16 +80,41 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // MarshalText hides the value from encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// LoadConfig reads the environment. It reports all faults together.
+// LoadConfig reads the environment. It reports all variables that cannot be read; Validate finds what is wrong with the
+// others.
 func LoadConfig() (Config, error) {
 	var cfg Config
 	err := env.Parse(&cfg)
 	if aggregate, ok := errors.AsType[env.AggregateError](err); ok {
-		err = errors.Join(aggregate.Errors...)
+		err = cfg.unreadable(aggregate.Errors)
 	}
+	cfg.unknown = unknownVariables(os.Environ())
 	temporal, temporalErr := envconfig.LoadDefaultClientOptions()
 	cfg.Temporal = temporal
 	return cfg, errors.Join(err, temporalErr)
+}
+
+// unreadable says it of the variable; the library knows the name of the field only.
+func (c *Config) unreadable(faults []error) error {
+	known := knownVariables()
+	for i, fault := range faults {
+		parse, ok := errors.AsType[env.ParseError](fault)
+		if !ok {
+			continue
+		}
+		variable := known[parse.Name]
+		c.unread = append(c.unread, variable)
+		faults[i] = fmt.Errorf("%s: must be %s: %w", variable, kinds[parse.Type], parse.Err)
+	}
+	return errors.Join(faults...)
+}
+
+// kinds of values, for people.
+var kinds = map[reflect.Type]string{
+	reflect.TypeFor[int]():           "a whole number",
+	reflect.TypeFor[float64]():       "a number",
+	reflect.TypeFor[time.Duration](): "a duration like 90s or 1m30s",
+	reflect.TypeFor[slog.Level]():    "DEBUG, INFO, WARN or ERROR",
 }
 
 // Needs says which parts of the configuration a command uses.
@@ -97,17 +128,29 @@ const (
 
 var environmentForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
 
-// Validate names every fault, one per line, by variable.
+// Validate names every fault, one per line, by variable. A misspelt name is no fault by itself, but may be why another
+// variable is missing.
 func (c Config) Validate(needs Needs) error {
-	var faults []error
+	faults := c.faults(needs)
+	if len(faults) > 0 {
+		for _, u := range c.unknown {
+			faults = append(faults, errors.New(u.String()))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (c Config) faults(needs Needs) (faults []error) {
 	bad := func(variable, format string, args ...any) {
-		faults = append(faults, fmt.Errorf(variable+": "+format, args...))
+		if !slices.Contains(c.unread, variable) {
+			faults = append(faults, fmt.Errorf(variable+": "+format, args...))
+		}
 	}
 	if u, err := url.Parse(string(c.DatabaseURL)); c.DatabaseURL == "" || err != nil || !strings.HasPrefix(u.Scheme, "postgres") {
 		bad("DATABASE_URL", "must look like postgres://user@host:5432/name")
 	}
 	if needs == NeedsDatabase {
-		return errors.Join(faults...)
+		return faults
 	}
 	if c.MaxConns < 4 {
 		bad("TANDEM_DATABASE_MAX_CONNS", "must be at least 4")
@@ -127,9 +170,9 @@ func (c Config) Validate(needs Needs) error {
 			bad("TANDEM_API_KEYS", "entry %d: %v", i+1, err)
 		}
 	}
-	for variable, addr := range map[string]string{"TANDEM_HTTP_ADDR": c.HTTPAddr, "TANDEM_ADMIN_ADDR": c.AdminAddr} {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			bad(variable, "must be host:port")
+	for _, addr := range [][2]string{{"TANDEM_HTTP_ADDR", c.HTTPAddr}, {"TANDEM_ADMIN_ADDR", c.AdminAddr}} {
+		if _, _, err := net.SplitHostPort(addr[1]); err != nil {
+			bad(addr[0], "must be host:port")
 		}
 	}
 	c.mergePolicy(bad)
@@ -151,8 +194,11 @@ func (c Config) Validate(needs Needs) error {
 	if c.DrainEvery < time.Second || c.DrainEvery > time.Hour {
 		bad("TANDEM_DRAIN_EVERY", "must be between 1s and 1h")
 	}
-	return errors.Join(faults...)
+	return faults
 }
+
+// shortestSecret is what a webhook secret has to have at least: a forger needs no more than to guess it.
+const shortestSecret = 12
 
 func (c Config) validateStripe(bad func(variable, format string, args ...any)) {
 	key := string(c.StripeAPIKey)
@@ -163,8 +209,8 @@ func (c Config) validateStripe(bad func(variable, format string, args ...any)) {
 		bad("STRIPE_WEBHOOK_SECRETS", "at least one is required: without it anybody could forge events")
 	}
 	for i, secret := range c.StripeWebhookSecrets {
-		if !strings.HasPrefix(string(secret), "whsec_") || len(secret) < 12 {
-			bad("STRIPE_WEBHOOK_SECRETS", "entry %d does not look like whsec_…", i+1)
+		if !strings.HasPrefix(string(secret), "whsec_") || len(secret) < shortestSecret {
+			bad("STRIPE_WEBHOOK_SECRETS", "entry %d must be whsec_ and at least %d characters after it, %d in all", i+1, shortestSecret-len("whsec_"), shortestSecret)
 		}
 	}
 	if u, err := url.Parse(c.StripeAPIBase); c.StripeAPIBase != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http")) {
