@@ -177,6 +177,9 @@ func (s *stack) stop() error {
 	if left, _ := filepath.Glob(filepath.Join(s.home, "tandem-dev-*")); len(left) > 0 && err == nil {
 		err = fmt.Errorf("an ephemeral stack left %v", left)
 	}
+	if _, gone := os.Stat(filepath.Join(s.home, "ready.json")); gone == nil && err == nil {
+		err = errors.New("the ready file names addresses where nothing answers any more")
+	}
 	return err
 }
 

@@ -36,21 +36,26 @@ and in the stand-in's dashboard, and prints what became of each. Ends with 0 whe
 const demoTime = 2 * time.Minute
 
 func demo(ctx context.Context, f flags, bodies string, out io.Writer) (err error) {
+	p, err := f.plan()
+	if err != nil {
+		return err
+	}
+	if !p.standIn {
+		return errors.New("the demonstration edits customers in the stand-in's dashboard: unset STRIPE_API_KEY and STRIPE_API_BASE")
+	}
 	home, err := f.home()
 	if err != nil {
 		return err
 	}
-	defer func() { err = home.leave(err) }()
+	interrupted := ctx
+	defer func() { err = home.leave(interrupted, err) }()
 	begun := time.Now()
 	fmt.Fprintln(out, "starting Postgres, Temporal, the Stripe stand-in and Tandem …")
-	s, err := start(ctx, f, home, slog.New(slog.NewJSONHandler(home.log, nil)))
+	s, err := start(ctx, f, p, home, slog.New(slog.NewJSONHandler(home.log, nil)))
 	if err != nil {
 		return err
 	}
 	defer func() { err = s.stop(err) }()
-	if s.stripe == nil {
-		return errors.New("the demonstration edits customers in the stand-in's dashboard: unset STRIPE_API_KEY and STRIPE_API_BASE")
-	}
 	fmt.Fprintf(out, "up after %.1f s\n\n", time.Since(begun).Seconds())
 	ctx, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
@@ -163,15 +168,18 @@ func (d *demonstration) show(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(d.out, "\nwhat became of it:\n\n")
-	different := 0
+	different, gone := 0, 0
 	for _, c := range customers {
 		story, err := d.store.Journal(ctx, c.ID, 100)
 		if err != nil {
 			return err
 		}
 		verdict, equal := d.compare(c)
-		if !equal {
+		switch {
+		case !equal:
 			different++
+		case c.Status == "archived":
+			gone++
 		}
 		d.row(c, verdict, story)
 	}
@@ -185,7 +193,7 @@ func (d *demonstration) show(ctx context.Context) error {
 	if different > 0 {
 		return fmt.Errorf("%d of %d customers differ", different, len(customers))
 	}
-	fmt.Fprintf(d.out, "every row is equal. `make dev` starts the same stack to stay, with the Temporal UI.\n")
+	fmt.Fprintf(d.out, "both sides are equal for %d, and %d deleted on one side is archived on the other. `make dev` starts the same stack to stay, with the Temporal UI.\n", len(customers)-gone, gone)
 	return nil
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -77,16 +78,20 @@ func prepareCommand() *cobra.Command {
 // serve runs the stack until it is told to stop.
 func serve(ctx context.Context, f flags, out io.Writer) (err error) {
 	begun := time.Now()
+	p, err := f.plan()
+	if err != nil {
+		return err
+	}
 	home, err := f.home()
 	if err != nil {
 		return err
 	}
-	defer func() { err = home.leave(err) }()
+	defer func() { err = home.leave(ctx, err) }()
 	console := out
 	if f.quiet {
 		console = io.Discard
 	}
-	s, err := start(ctx, f, home, slog.New(slog.NewTextHandler(io.MultiWriter(home.log, console), &slog.HandlerOptions{Level: slog.LevelInfo})))
+	s, err := start(ctx, f, p, home, slog.New(slog.NewTextHandler(io.MultiWriter(home.log, console), &slog.HandlerOptions{Level: slog.LevelInfo})))
 	if err != nil {
 		return err
 	}
@@ -95,11 +100,20 @@ func serve(ctx context.Context, f flags, out io.Writer) (err error) {
 		if err := s.writeReady(f.readyFile); err != nil {
 			return err
 		}
+		defer func() { err = errors.Join(err, forget(f.readyFile)) }()
 	}
 	s.banner(out, time.Since(begun))
 	err = s.wait(ctx)
 	fmt.Fprintln(out, "\nstopping …")
 	return err
+}
+
+// forget removes the ready file: nothing answers there any more.
+func forget(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // home is the data folder.
@@ -138,12 +152,13 @@ func (f flags) home() (*home, error) {
 
 func (h *home) path(name string) string { return filepath.Join(h.dir, name) }
 
-// leave closes the log, and forgets an ephemeral folder unless something went wrong in it.
-func (h *home) leave(err error) error {
+// leave closes the log, and forgets an ephemeral folder unless something went wrong in it. That somebody has interrupted
+// the start is nothing wrong.
+func (h *home) leave(ctx context.Context, err error) error {
 	_ = h.log.Close() // nothing is written after this, and nobody could read an error about it
 	switch {
-	case h.temporary && err == nil:
-		return os.RemoveAll(h.dir)
+	case h.temporary && (err == nil || ctx.Err() != nil):
+		return errors.Join(err, os.RemoveAll(h.dir))
 	case h.temporary:
 		return fmt.Errorf("%w\n(left for you to look at: %s)", err, h.dir)
 	}

@@ -94,33 +94,25 @@ type stack struct {
 }
 
 // start brings everything up, in parallel where it can be. What was started is stopped again if something fails.
-func start(ctx context.Context, f flags, home *home, logger *slog.Logger) (_ *stack, err error) {
-	s := &stack{home: home, ran: make(chan error, 1)}
+func start(ctx context.Context, f flags, p plan, home *home, logger *slog.Logger) (_ *stack, err error) {
+	s := &stack{home: home, cfg: p.cfg, ran: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			err = s.stop(err)
 		}
 	}()
-	if s.cfg, err = app.LoadConfig(); err != nil {
-		return nil, err
-	}
-	p := usual
-	if f.freePorts {
-		p = ports{}
-	}
-	if err := p.unless(s.cfg).check(); err != nil {
-		return nil, err
-	}
 	group, starting := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.startPostgres(starting, f, logger) })
-	group.Go(func() error { return s.startTemporal(starting, p, logger) })
+	group.Go(func() error { return s.startTemporal(starting, p.ports, logger) })
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	if err := s.startStripe(f, p, logger); err != nil {
-		return nil, err
+	if p.standIn {
+		if err := s.startStripe(f, p.ports, logger); err != nil {
+			return nil, err
+		}
 	}
-	return s, s.startApp(ctx, p, logger)
+	return s, s.startApp(ctx, logger)
 }
 
 func (s *stack) startPostgres(ctx context.Context, f flags, logger *slog.Logger) error {
@@ -166,15 +158,7 @@ func (s *stack) checkTemporal(ctx context.Context) error {
 	return nil
 }
 
-// startStripe starts the stand-in unless the real Stripe is to be used.
 func (s *stack) startStripe(f flags, p ports, logger *slog.Logger) error {
-	if len(s.cfg.StripeWebhookSecrets) == 0 {
-		s.cfg.StripeWebhookSecrets = []app.Secret{devWebhookSecret}
-	}
-	if s.cfg.StripeAPIKey != "" || s.cfg.StripeAPIBase != "" {
-		s.cfg.StripeAPIKey = cmp.Or(s.cfg.StripeAPIKey, devStripeKey)
-		return nil
-	}
 	stateFile := ""
 	if !f.ephemeral { // our mappings remember its customers, so it has to remember them too
 		stateFile = s.home.path("stripe.json")
@@ -187,24 +171,11 @@ func (s *stack) startStripe(f flags, p ports, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	s.cfg.StripeAPIKey, s.cfg.StripeAPIBase = devStripeKey, s.stripe.URL()
+	s.cfg.StripeAPIBase = s.stripe.URL()
 	return nil
 }
 
-func (s *stack) startApp(ctx context.Context, p ports, logger *slog.Logger) error {
-	if os.Getenv("TANDEM_HTTP_ADDR") == "" {
-		s.cfg.HTTPAddr = loopback(p.api)
-	}
-	if os.Getenv("TANDEM_ADMIN_ADDR") == "" {
-		s.cfg.AdminAddr = loopback(p.admin)
-	}
-	s.cfg.Environment = cmp.Or(s.cfg.Environment, devEnvironment)
-	if len(s.cfg.APIKeys) == 0 {
-		s.cfg.APIKeys = []app.Secret{app.HashKey(devAPIKey)}
-	}
-	if s.stripe != nil && os.Getenv("STRIPE_REQUESTS_PER_SECOND") == "" {
-		s.cfg.StripeRPS = 100 // the stand-in has no limit to respect
-	}
+func (s *stack) startApp(ctx context.Context, logger *slog.Logger) error {
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
