@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -133,15 +134,26 @@ func TestIdempotencyKey(t *testing.T) {
 
 	t.Run("makes_one_customer_of_many_requests_at_once", func(t *testing.T) {
 		t.Parallel()
-		f := setup(t)
+		h := &held{begun: make(chan string, 20), let: make(chan struct{})}
+		f := setup(t, func(d *api.Deps) { h.fakeStarter, d.Starter = d.Starter.(*fakeStarter), h })
 		ids := make([]any, 20)
+		var made atomic.Int64
 		var wg sync.WaitGroup
 		for i := range ids {
 			wg.Go(func() {
-				ids[i] = f.call(t, http.MethodPost, "/v1/customers", jenny, "Idempotency-Key", "k").json(t)["id"]
+				r := f.call(t, http.MethodPost, "/v1/customers", jenny, "Idempotency-Key", "k")
+				ids[i] = r.json(t)["id"]
+				if r.header.Get("Idempotent-Replayed") == "" {
+					made.Add(1)
+				}
 			})
 		}
+		for range ids { // none has an answer before all have asked
+			<-h.begun
+		}
+		close(h.let)
 		wg.Wait()
+		assert.Equal(t, int64(1), made.Load(), "all but one are told that it is not their customer alone")
 		for _, id := range ids {
 			assert.Equal(t, ids[0], id)
 		}

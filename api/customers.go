@@ -65,6 +65,7 @@ func (s *Server) create(ctx context.Context, ch tandem.Change, key string) (cust
 		if r.Answer != nil {
 			return *r.Answer, true, nil
 		}
+		replayed = r.CustomerID != ch.CustomerID // somebody came first, and may be under way
 		ch.ID, ch.CustomerID, ch.IdempotencyKey = key, r.CustomerID, key
 		chaos.Point("api.after_reserve_before_start")
 	}
@@ -72,7 +73,7 @@ func (s *Server) create(ctx context.Context, ch tandem.Change, key string) (cust
 		return cust, false, err
 	}
 	cust, err = s.starter.Change(ctx, ch)
-	return cust, false, err
+	return cust, replayed, err
 }
 
 // externalIDFree spares a workflow that could only fail; the unique index has the last word. It comes after the

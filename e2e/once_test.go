@@ -60,7 +60,7 @@ func TestSameCreateTwentyTimesAtOnceIsOneCustomer(t *testing.T) {
 	p := person("idempotent")
 	key := "e2e " + p["email"].(string)
 	var mu sync.Mutex
-	bodies := map[string]int{}
+	bodies, replayed := map[string]int{}, 0
 	atOnce(t, 20, func(int) error {
 		a, err := calm.try(t.Context(), http.MethodPost, "/v1/customers", p, "Idempotency-Key", key)
 		if err != nil {
@@ -69,9 +69,13 @@ func TestSameCreateTwentyTimesAtOnceIsOneCustomer(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		bodies[fmt.Sprint(a.status, " ", string(a.body))]++
+		if a.header.Get("Idempotent-Replayed") == "true" {
+			replayed++
+		}
 		return nil
 	})
 	require.Len(t, bodies, 1, "%v", bodies)
+	require.Equal(t, 19, replayed)
 
 	again := calm.call(t, http.MethodPost, "/v1/customers", p, "Idempotency-Key", key)
 	require.Equal(t, "true", again.header.Get("Idempotent-Replayed"))
