@@ -169,6 +169,7 @@ type Ask struct {
 	Force  bool `json:"force,omitempty"`  // go on although the brake says stop
 	Relink bool `json:"relink,omitempty"` // link again what a person took apart
 	Looked bool `json:"looked,omitempty"` // a look at the remote customer was recorded just now, whoever asks
+	Look   bool `json:"look,omitempty"`   // look at the remote customer if there is nothing to do: what no event has told
 }
 
 // Call is one provider call, decided on and frozen: what the outbound workflow carries from plan to call to record.
@@ -184,6 +185,7 @@ type Call struct {
 	Key            string    `json:"key,omitempty"`
 	Body           Patch     `json:"body,omitzero"`
 	FrozenAt       time.Time `json:"frozen_at,omitzero"` // on the database's clock
+	Wished         bool      `json:"wished,omitempty"`   // a person wants this look; else it comes before an update
 
 	// Blocked says that something is left to do which a person has to allow first; Action is ActNothing then.
 	Blocked *LastError `json:"blocked,omitempty"`

@@ -59,6 +59,25 @@ func TestLookFirst(t *testing.T) {
 		require.Equal(t, tandem.ActNothing, b.record(t, call, again).Action)
 		require.Equal(t, m.Conflicts, b.mapping(t, id).Conflicts)
 	})
+	t.Run("one that a person wishes is made when nothing is to be sent, and counted as such", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		id, remoteID := b.synced(t)
+		require.Equal(t, tandem.ActNothing, b.planned(t, id).Action)
+		call, err := get(t, b, styles["local activity"], b.acts.PlanCall, activities.PlanInput{
+			CustomerID: id, Provider: "stripe", Ask: tandem.Ask{Look: true},
+		})
+		require.NoError(t, err)
+		require.Equal(t, tandem.ActLook, call.Action)
+		require.NoError(t, b.standIn.DeleteCustomer(remoteID))
+		state, err := get(t, b, styles["activity"], b.acts.CallProvider, call)
+		require.NoError(t, err)
+		require.Equal(t, []string{"stripe sync"}, b.metrics.reads)
+		require.Equal(t, tandem.ActNothing, b.record(t, call, state).Action)
+		c, err := b.store.Customer(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, tandem.Archived, c.Status)
+	})
 	t.Run("where the provider wins, its value comes in instead", func(t *testing.T) {
 		t.Parallel()
 		b := setupWith(t, holdNames)

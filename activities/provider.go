@@ -53,7 +53,11 @@ func (a *Activities) call(ctx context.Context, call tandem.Call) (tandem.RemoteS
 	case tandem.ActDelete:
 		return provider.Delete(ctx, call.RemoteID)
 	case tandem.ActLook:
-		return a.fetch(ctx, provider, FetchInput{RemoteID: call.RemoteID, Why: ReadBeforeUpdate})
+		why := ReadBeforeUpdate
+		if call.Wished {
+			why = ReadForSync
+		}
+		return a.fetch(ctx, provider, FetchInput{RemoteID: call.RemoteID, Why: why})
 	}
 	return tandem.RemoteState{}, tandem.Errorf(tandem.Bug, tandem.CodeInternal, "unknown action %q", call.Action)
 }

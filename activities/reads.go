@@ -17,6 +17,7 @@ const (
 	ReadForAnswer    = "answer_order"  // the answer to our own call, whose order is in doubt
 	ReadBeforeUpdate = "before_update" // a policy other than the platform's wants it
 	ReadForLink      = "link"          // a person links by hand
+	ReadForSync      = "sync"          // a person asks for a sync, and nothing is to be sent
 	ReadForProof     = "proof"         // what became of a call
 )
 

@@ -46,6 +46,9 @@ func (s *Store) planFor(ctx context.Context, tx *sqlx.Tx, c tandem.Customer, m *
 	switch {
 	case action == tandem.ActNothing && c.Status == tandem.Archived:
 		return call, endMapping(ctx, tx, m, tandem.DeletedLocal)
+	case action == tandem.ActNothing && ask.Look && m.RemoteID != "":
+		call.Action, call.MappingVersion, call.Wished = tandem.ActLook, m.Version, true
+		return call, nil
 	case action == tandem.ActNothing:
 		return call, settle(ctx, tx, m)
 	case action == tandem.ActDelete && !frozen && !ask.Force:

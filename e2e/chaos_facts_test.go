@@ -91,7 +91,8 @@ func (tr *trial) facts() facts {
 	return f
 }
 
-// again delivers every event once more and asks for a sync of every linked customer: all of it old news.
+// again delivers every event once more and has every linked customer's run look what is left to do: all of it old news.
+// (A "sync" by a person would read the remote customer.)
 func (tr *trial) again() {
 	tr.t.Helper()
 	for _, e := range tr.server.Events() {
@@ -99,7 +100,7 @@ func (tr *trial) again() {
 	}
 	for _, id := range tr.ids() {
 		if w := tr.want[id]; w.linked && !w.archived {
-			a := tr.ask(http.MethodPost, "/v1/customers/"+id+"/sync", object{"action": "sync"})
+			a := tr.ask(http.MethodPost, "/v1/customers/"+id+"/sync", object{"action": "retry"})
 			require.Equal(tr.t, http.StatusAccepted, a.status, string(a.body))
 		}
 	}

@@ -107,8 +107,9 @@ func roundSkip(tr *trial, n int) {
 
 // roundSync asks for a look at what is in order; nothing comes of it but the look.
 func roundSync(tr *trial, _ int) {
-	id := tr.ids()[0]
+	id, before := tr.ids()[0], tr.resent
 	a := tr.ask(http.MethodPost, "/v1/customers/"+id+"/sync", object{"action": "sync"})
 	require.Equal(tr.t, http.StatusAccepted, a.status, string(a.body))
+	tr.want[id].reads += 1 + tr.resent - before // the look, each time it was asked for
 	tr.settle()
 }

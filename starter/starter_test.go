@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +41,7 @@ func TestStarter(t *testing.T) {
 		"a refusal reaches the caller as it was made":                  testRefused,
 		"sync joins an open run":                                       testSyncOpen,
 		"sync of a closed workflow starts a run, which ends":           testSyncClosed,
+		"sync by a person finds what no event has told":                testSyncLooks,
 		"settle waits for the end, or for its caller's patience":       testSettle,
 		"events signalled twenty times are all processed, in few runs": testInbound,
 		"an import is one short run":                                   testInboundSize,
@@ -212,12 +214,44 @@ func testSyncClosed(t *testing.T, s *stack) {
 	s.ended(t, second)
 	h := s.history(t, second.WorkflowID, second.RunID)
 	t.Log(describe(h))
-	require.LessOrEqual(t, len(h.Events), 10)
+	require.LessOrEqual(t, len(h.Events), 14) // with the look at the remote customer
 	require.Zero(t, s.writes("update", id), "nothing was left to do")
 
 	stranger, err := s.starter.Sync(t.Context(), newCustomerID(), tandem.Cause{Kind: tandem.ByOperator})
 	require.NoError(t, err)
 	s.ended(t, stranger)
+}
+
+// testSyncLooks: no webhook reaches this stack, so only a look can find anything.
+func testSyncLooks(t *testing.T, s *stack) {
+	operator := tandem.Cause{Kind: tandem.ByOperator, ID: "op_1"}
+	edited, there := s.customer(t)
+	_, err := s.standIn.EditCustomer(there, url.Values{"name": {"Edited There"}})
+	require.NoError(t, err)
+	run, err := s.starter.Sync(t.Context(), edited, operator)
+	require.NoError(t, err)
+	s.ended(t, run)
+	c, err := s.store.Customer(t.Context(), edited)
+	require.NoError(t, err)
+	require.Equal(t, "Edited There", c.Name)
+	require.Equal(t, tandem.Synced, s.mapping(t, edited).State)
+	require.Zero(t, s.writes("update", edited))
+
+	deleted, gone := s.customer(t)
+	require.NoError(t, s.standIn.DeleteCustomer(gone))
+	run, err = s.starter.Sync(t.Context(), deleted, tandem.Cause{Kind: tandem.ByWebhook})
+	require.NoError(t, err)
+	s.ended(t, run)
+	require.Equal(t, tandem.Synced, s.mapping(t, deleted).State, "only a person's wish is worth a read")
+	run, err = s.starter.Sync(t.Context(), deleted, operator)
+	require.NoError(t, err)
+	s.ended(t, run)
+	c, err = s.store.Customer(t.Context(), deleted)
+	require.NoError(t, err)
+	require.Equal(t, tandem.Archived, c.Status)
+	ms, err := s.store.ListMappings(t.Context(), tandem.MappingQuery{CustomerID: deleted, State: tandem.Ended, Limit: 1})
+	require.NoError(t, err)
+	require.Equal(t, tandem.DeletedRemote, ms[0].ArchivedReason)
 }
 
 func testSettle(t *testing.T, s *stack) {

@@ -21,6 +21,7 @@ type lane struct {
 	waiting bool // it waits for a person
 	retry   bool // a person said so
 	relink  bool // a person asked to link again what was unlinked
+	look    bool // a person wants the remote customer looked at, should there be nothing to do
 	force   bool // a person lets the next plan pass the brake
 	skip    bool // a person said so
 	skips   bool // this run hears "skip" during a call, and notes it on the mapping
@@ -78,6 +79,7 @@ func (l *lane) sync(ctx workflow.Context) {
 		return
 	case err != nil:
 		l.park(ctx, call, err)
+		l.look = l.look || call.Wished // whoever says "retry" means the look that failed
 	case call.Blocked != nil:
 		l.failure = call.Blocked
 	default:
@@ -124,9 +126,9 @@ func (l *lane) plan(ctx workflow.Context) (call tandem.Call, err error) {
 	call = tandem.Call{Provider: l.provider, CustomerID: l.customerID}
 	err = workflow.ExecuteLocalActivity(forDatabaseAct(ctx, "plan for "+l.provider), acts.PlanCall,
 		activities.PlanInput{
-			CustomerID: l.customerID, Provider: l.provider, Ask: tandem.Ask{Force: l.force, Relink: l.relink},
+			CustomerID: l.customerID, Provider: l.provider, Ask: tandem.Ask{Force: l.force, Relink: l.relink, Look: l.look},
 		}).Get(ctx, &call)
-	l.force, l.relink = false, false
+	l.force, l.relink, l.look = false, false, false
 	return call, err
 }
 

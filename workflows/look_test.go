@@ -53,4 +53,16 @@ func TestOutbound_looks(t *testing.T) {
 		require.NoError(t, w.run())
 		require.Equal(t, []tandem.Action{tandem.ActLook, tandem.ActLook, tandem.ActCreate}, w.actions())
 	})
+	t.Run("a person's wish outlives a look that failed", func(t *testing.T) {
+		t.Parallel()
+		p := newProver(t)
+		p.version, p.looked = 1, true
+		p.pushed["stripe"] = 1
+		p.fail = first(1, failure(tandem.Gone, "resource_missing"))
+		p.signalAt(0, workflows.SignalSync, workflows.SyncSignal{Cause: tandem.Cause{Kind: tandem.ByOperator}})
+		p.signalAt(time.Hour, workflows.SignalRetry, "")
+		require.NoError(t, p.run())
+		require.Equal(t, []tandem.Action{tandem.ActLook, tandem.ActLook}, p.actions())
+		require.Equal(t, []tandem.Ask{{Relink: true, Look: true}, {Force: true, Look: true}}, p.asks)
+	})
 }

@@ -159,6 +159,7 @@ func (o *outbound) listen(ctx workflow.Context) {
 		}
 		for _, l := range o.lanes {
 			l.relink = l.relink || s.Cause.Kind == tandem.ByOperator
+			l.look = l.look || s.Cause.Kind == tandem.ByOperator
 			l.force = l.force || s.Force
 		}
 		o.ask(ctx)

@@ -19,6 +19,7 @@ import (
 type prover struct {
 	*world
 	asks    []tandem.Ask         // of every plan
+	looked  bool                 // a wish to look is planned as one
 	blocked *tandem.LastError    // instead of a plan, unless it is forced
 	proofs  []tandem.Call        // every lookup
 	queue   string               // of the last lookup
@@ -59,6 +60,9 @@ func (p *prover) plan(ctx context.Context, in activities.PlanInput) (tandem.Call
 	p.mu.Unlock()
 	if blocked != nil && !in.Ask.Force {
 		return tandem.Call{Provider: in.Provider, CustomerID: in.CustomerID, Blocked: blocked}, nil
+	}
+	if p.looked && in.Ask.Look {
+		return tandem.Call{Action: tandem.ActLook, Provider: in.Provider, CustomerID: customerID, RemoteID: "cus_1", Wished: true}, nil
 	}
 	return p.world.plan(ctx, in)
 }
@@ -335,14 +339,14 @@ func TestOutbound_blocked(t *testing.T) {
 		require.Equal(t, tandem.Ask{Force: true}, p.asks[0])
 		require.Len(t, p.calls, 1)
 	})
-	t.Run("a person's sync links anew, anybody else's does not", func(t *testing.T) {
+	t.Run("a person's sync links anew and looks, anybody else's does not", func(t *testing.T) {
 		t.Parallel()
 		for kind, relink := range map[string]bool{tandem.ByOperator: true, tandem.ByWebhook: false, tandem.ByReconcile: false} {
 			p := newProver(t)
 			p.version = 1
 			p.signalAt(0, workflows.SignalSync, workflows.SyncSignal{Cause: tandem.Cause{Kind: kind}})
 			require.NoError(t, p.run())
-			require.Equal(t, tandem.Ask{Relink: relink}, p.asks[0], kind)
+			require.Equal(t, tandem.Ask{Relink: relink, Look: relink}, p.asks[0], kind)
 		}
 	})
 }
