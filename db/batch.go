@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -234,7 +235,7 @@ func (b *batch) writeEvents(ctx context.Context, tx *sqlx.Tx) error {
 	// A row that has an end keeps it: the second run of an act finds nothing to do.
 	return cols.execAtMost(ctx, tx, `
 		UPDATE provider_events e
-		SET state = u.state, reason = u.reason, processed_at = now()
+		SET state = u.state, reason = `+fmt.Sprintf(keepsEnd, "u.reason")+`, processed_at = now()
 		FROM unnest($1::text[], $2::text[], $3::text[]) AS u (id, state, reason)
 		WHERE e.id = u.id AND e.state = 'received'`)
 }

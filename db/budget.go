@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 
 	"github.com/lib/pq"
 
@@ -25,7 +26,7 @@ func (s *Store) SpendRead(ctx context.Context, provider, why string, budget int,
 		return translate(err)
 	}
 	_, err = s.db.ExecContext(ctx, `
-		UPDATE provider_events SET reason = $2 WHERE id = ANY($1) AND state = 'received'`,
+		UPDATE provider_events e SET reason = `+fmt.Sprintf(keepsEnd, "$2::text")+` WHERE id = ANY($1) AND state = 'received'`,
 		pq.Array(rows), tandem.CodeReadBudgetSpent)
 	if err != nil {
 		return translate(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -133,7 +134,7 @@ func (s *Store) WaitingRemotes(ctx context.Context, provider, after string, limi
 // EndEvents gives rows that no remote state could be applied for their end.
 func (s *Store) EndEvents(ctx context.Context, rows []string, state tandem.EventState, reason string) error {
 	_, err := s.db.ExecContext(ctx, `
-		UPDATE provider_events SET state = $2, reason = $3, processed_at = now()
+		UPDATE provider_events e SET state = $2, reason = `+fmt.Sprintf(keepsEnd, "$3::text")+`, processed_at = now()
 		WHERE id = ANY($1) AND state = 'received'`, pq.Array(rows), string(state), reason)
 	return translate(err)
 }

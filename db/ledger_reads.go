@@ -9,8 +9,15 @@ import (
 	"github.com/tandem-sync/tandem"
 )
 
-// reasonReplayed marks rows that wait because a person wants them decided once more, until they are.
+// reasonReplayed marks rows that wait because a person wants them decided once more.
 const reasonReplayed = "replayed"
+
+// formerEnd is what a row remembers of its first end, as SQL: an event that was applied is old news the second time, and
+// its row must not read as if it had never done anything. keepsEnd joins it to the reason of another end.
+const (
+	formerEnd = `substring(e.reason FROM 'replayed after [a-z]+')`
+	keepsEnd  = `concat_ws(', ', NULLIF(%s, ''), ` + formerEnd + `)`
+)
 
 const ledgerColumns = `
 	e.id, e.provider_type, e.event_id, e.type, e.object_id, e.created, e.received_at, e.api_version, e.livemode,
@@ -73,7 +80,8 @@ func (s *Store) Event(ctx context.Context, id string) (tandem.LedgerRow, error) 
 func (s *Store) Reopen(ctx context.Context, id string) (tandem.LedgerRow, error) {
 	return s.oneEvent(ctx, `
 		UPDATE provider_events e
-		SET state = 'received', reason = $2, processed_at = NULL
+		SET state = 'received', processed_at = NULL,
+		    reason = COALESCE(`+formerEnd+`, CASE WHEN e.state = 'received' THEN $2 ELSE $2 || ' after ' || e.state END)
 		WHERE e.id = $1
 		RETURNING `+ledgerColumns+`, e.payload`, id, reasonReplayed)
 }
