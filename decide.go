@@ -139,7 +139,7 @@ func decideDeleted(s RemoteState, v View, p Policy) Decision {
 	c, m := v.Linked.Customer, *v.Linked.Mapping
 	ours := m.Claim != nil && m.Claim.Action == ActDelete
 	m.State, m.ArchivedReason, m.Claim, m.LastError = Ended, DeletedRemote, nil, nil
-	m.Metadata = stamp(m, s, c)
+	m.Metadata = stamp(m, s, *m.Base) // as it was last seen
 	d := Decision{State: EventApplied, Act: ActArchive, Mapping: &m}
 	if ours {
 		m.ArchivedReason = DeletedLocal

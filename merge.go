@@ -314,7 +314,7 @@ func merged(s RemoteState, c Customer, m Mapping, base Fields, act Act, p Policy
 	if m.Claim == nil { // a call still in flight goes on saying how it fares
 		m.State, m.LastError = stateFor(action != ActNothing, m.Conflicts), nil
 	}
-	m.Metadata = stamp(m, s, c)
+	m.Metadata = stamp(m, s, remote)
 
 	d := Decision{State: EventApplied, Act: act, Mapping: &m, Poke: action != ActNothing}
 	if m.Claim == nil && claim != nil {
@@ -350,13 +350,14 @@ func stateFor(left bool, held []FieldConflict) MappingState {
 	return Synced
 }
 
-// stamp returns the mapping's metadata with what people look for.
-func stamp(m Mapping, s RemoteState, c Customer) map[string]string {
+// stamp returns the mapping's metadata with what people look for: the provider's values, which are not the platform's where
+// a field is on hold or not synced.
+func stamp(m Mapping, s RemoteState, remote Fields) map[string]string {
 	meta := maps.Clone(m.Metadata)
 	if meta == nil {
 		meta = map[string]string{}
 	}
-	meta[m.Provider+MetaCustomerEmail], meta[m.Provider+MetaCustomerName] = c.Email, c.Name
+	meta[m.Provider+MetaCustomerEmail], meta[m.Provider+MetaCustomerName] = remote.Email, remote.Name
 	maps.DeleteFunc(meta, func(_, v string) bool { return v == "" })
 	if s.Source == FromEvent {
 		if meta[MetaWebhookID] == "" {

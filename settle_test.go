@@ -35,6 +35,27 @@ func TestBrakeTrips(t *testing.T) {
 	}
 }
 
+// TestMetadataShowsTheProvidersValues: they are called after the provider, and people compare them with its dashboard.
+func TestMetadataShowsTheProvidersValues(t *testing.T) {
+	t.Parallel()
+	ours, theirs := tandem.Fields{Name: "Ours", Email: "ours@example.org"}, tandem.Fields{Name: "Theirs", Email: "theirs@example.org"}
+	for name, merge := range map[string]tandem.MergePolicy{
+		"on hold":    {"name": {Conflict: tandem.Hold}, "email": {Conflict: tandem.Hold}},
+		"not synced": {"name": {Owner: tandem.NotSynced}, "email": {Owner: tandem.NotSynced}},
+	} {
+		pair := linked(tandem.Fields{Name: "Before", Email: "before@example.org"})
+		pair.Customer = customer("cust_1", ours)
+		p := policy
+		p.Merge = merge
+		seen := theirs
+		seen.Phone = "+1 555 0100" // something to take in
+		d := tandem.Decide(fromEvent(20, seen), tandem.View{Linked: &pair}, p)
+		require.NotNil(t, d.Mapping, name)
+		require.Equal(t, "Theirs", d.Mapping.Metadata["stripe_customer_name"], name)
+		require.Equal(t, "theirs@example.org", d.Mapping.Metadata["stripe_customer_email"], name)
+	}
+}
+
 func TestSettle(t *testing.T) {
 	t.Parallel()
 	hold := tandem.MergePolicy{}
