@@ -67,6 +67,17 @@ type Mapping struct {
 	ArchivedReason ArchivedReason
 }
 
+// RefusesLink says why the customer of this live mapping cannot be linked to another remote customer by hand; nil: it can.
+func (m Mapping) RefusesLink() error {
+	switch {
+	case m.RemoteID != "":
+		return &Error{Class: Conflict, Code: CodeCustomerLinked, Message: "the customer is linked to another remote customer; unlink it first"}
+	case m.Claim != nil:
+		return &Error{Class: Conflict, Code: CodeCustomerLinked, Message: "a remote customer is being created for this customer; wait for it, or until it is parked"}
+	}
+	return nil
+}
+
 // MappingQuery selects mappings, newest first. Empty values select everything that is live; State Ended selects what is
 // not.
 type MappingQuery struct {

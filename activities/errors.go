@@ -15,7 +15,11 @@ import (
 // failed translates an error for Temporal; it is the only place that says what is retried. The message carries class,
 // code and the provider's request id but not the provider's words, which may quote what a person typed: messages are
 // logged by the SDK. The words are in the details.
-func failed(ctx context.Context, err error) error {
+func failed(ctx context.Context, err error) error { return failedAs(ctx, err, false) }
+
+// failedAs is for a failure that may be expected whatever its class, as when a person has mistyped an id: nobody is paged,
+// and the log does not call it an error.
+func failedAs(ctx context.Context, err error, expected bool) error {
 	if err == nil {
 		return nil
 	}
@@ -37,7 +41,7 @@ func failed(ctx context.Context, err error) error {
 			options.NextRetryDelay = backoff(last.Class, int(info.Attempt))
 		}
 	}
-	if retryable(err) || last.Code == tandem.CodeReadBudgetSpent {
+	if expected || retryable(err) || last.Code == tandem.CodeReadBudgetSpent {
 		options.Category = temporal.ApplicationErrorCategoryBenign // expected: waits for the provider, nobody is paged
 	}
 	return temporal.NewApplicationErrorWithOptions(message, string(last.Class), options)

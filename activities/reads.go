@@ -44,7 +44,8 @@ func (a *Activities) FetchRemote(ctx context.Context, in FetchInput) (tandem.Rem
 		a.Metrics.ProviderCall(in.Provider, "fetch", classOf(err), time.Since(begun))
 	}
 	if err != nil {
-		return tandem.RemoteState{}, failed(ctx, err)
+		class := tandem.ClassOf(err)
+		return tandem.RemoteState{}, failedAs(ctx, err, in.Why == ReadForLink && (class == tandem.Gone || class == tandem.Invalid))
 	}
 	state.Provider, state.After, state.Key, state.EventRows = in.Provider, in.After, in.Key, in.EventRows
 	return state, nil

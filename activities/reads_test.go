@@ -120,3 +120,16 @@ func TestReadBudget(t *testing.T) {
 		}
 	})
 }
+
+func TestFetchRemote_ofWhatAPersonMistyped(t *testing.T) {
+	t.Parallel()
+	for why, benign := range map[string]bool{activities.ReadForLink: true, activities.ReadForEvents: false} {
+		b := setup(t)
+		_, err := get(t, b, styles["activity"], b.acts.FetchRemote, activities.FetchInput{Provider: "stripe", RemoteID: "cus_mistyped", Why: why})
+		requireFinal(t, err)
+		require.Equal(t, tandem.Gone, activities.FailureOf(err, time.Now()).Class)
+		var app *temporal.ApplicationError
+		require.ErrorAs(t, err, &app)
+		require.Equal(t, benign, app.Category() == temporal.ApplicationErrorCategoryBenign, "%s: an error in the log, or not", why)
+	}
+}

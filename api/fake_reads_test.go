@@ -49,7 +49,9 @@ func (s *fakeStore) ListMappings(_ context.Context, q tandem.MappingQuery) ([]ta
 	s.asked = q
 	var out []tandem.Mapping
 	for _, m := range slices.Backward(s.mappings) {
-		if (q.After == "" || m.ID < q.After) && len(out) < q.Limit {
+		wanted := (q.CustomerID == "" || q.CustomerID == m.CustomerID) && (q.Provider == "" || q.Provider == m.Provider) &&
+			(q.RemoteID == "" || q.RemoteID == m.RemoteID)
+		if wanted && (q.After == "" || m.ID < q.After) && len(out) < q.Limit {
 			out = append(out, m)
 		}
 	}

@@ -33,7 +33,8 @@ func (s *Server) createMapping(c echo.Context) error {
 	return c.JSON(http.StatusCreated, s.rereadMapping(ctx, c, m))
 }
 
-// link spares a workflow that could only fail; that one has the last word.
+// link spares a workflow that could only fail, and a read at the provider: a typing mistake should cost neither. The
+// workflow has the last word.
 func (s *Server) link(ctx context.Context, l tandem.Link) (tandem.Mapping, error) {
 	cust, err := s.customer(ctx, l.CustomerID)
 	switch {
@@ -41,6 +42,25 @@ func (s *Server) link(ctx context.Context, l tandem.Link) (tandem.Mapping, error
 		return tandem.Mapping{}, err
 	case cust.Status == tandem.Archived:
 		return tandem.Mapping{}, tandem.Errorf(tandem.Conflict, tandem.CodeCustomerArchived, "the customer is archived and cannot be linked")
+	}
+	linked, err := s.store.ListMappings(ctx, tandem.MappingQuery{CustomerID: l.CustomerID, Provider: l.Provider, Limit: 1})
+	if err != nil {
+		return tandem.Mapping{}, err
+	}
+	for _, m := range linked {
+		if m.RemoteID == l.RemoteID {
+			return m, nil
+		}
+		if err := m.RefusesLink(); err != nil {
+			return m, err
+		}
+	}
+	others, err := s.store.ListMappings(ctx, tandem.MappingQuery{Provider: l.Provider, RemoteID: l.RemoteID, Limit: 1})
+	if err != nil {
+		return tandem.Mapping{}, err
+	}
+	if len(others) > 0 {
+		return tandem.Mapping{}, tandem.Errorf(tandem.Conflict, tandem.CodeRemoteLinked, "the remote customer is linked to another customer")
 	}
 	return s.starter.Link(ctx, l)
 }

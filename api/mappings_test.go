@@ -50,7 +50,8 @@ func TestLink(t *testing.T) {
 			t.Parallel()
 			f := setup(t)
 			f.existing()
-			f.linked() // what the workflow has written
+			f.linked()
+			f.store.mappings[0].RemoteID, f.store.mappings[0].Claim = "", nil // it is the workflow that links
 			r := f.call(t, http.MethodPost, mappings, tc.body)
 			require.Equal(t, http.StatusCreated, r.status, string(r.body))
 			assert.Equal(t, mappings+"/"+eimA, r.header.Get("Location"))
@@ -87,6 +88,41 @@ func TestLink(t *testing.T) {
 		assert.Equal(t, []string{"entity_id customer_archived"}, p.fields())
 		assert.Zero(t, f.starter.started())
 	})
+
+	const other = "cust_01JD0000000000000000000009"
+	for name, tc := range map[string]struct {
+		known tandem.Mapping
+		code  string
+		field string
+	}{
+		"is_linked_elsewhere":         {tandem.Mapping{CustomerID: idA, RemoteID: "cus_2"}, tandem.CodeCustomerLinked, "entity_id"},
+		"is_being_created":            {tandem.Mapping{CustomerID: idA, Claim: &tandem.Claim{}}, tandem.CodeCustomerLinked, "entity_id"},
+		"wants_what_somebody_has":     {tandem.Mapping{CustomerID: other, RemoteID: "cus_1"}, tandem.CodeRemoteLinked, "provider_entity_id"},
+		"is_linked_to_exactly_that":   {tandem.Mapping{CustomerID: idA, RemoteID: "cus_1"}, "", ""},
+		"was_refused_by_the_provider": {tandem.Mapping{CustomerID: idA, State: tandem.Parked}, "starts", ""},
+	} {
+		t.Run("asks_nobody_when_the_customer_"+name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			f.existing()
+			tc.known.ID, tc.known.Provider, tc.known.State = eimA, "stripe", tandem.Parked
+			tc.known.CreatedAt, tc.known.UpdatedAt, tc.known.Version = f.clock, f.clock, 1
+			f.store.mappings = []tandem.Mapping{tc.known}
+			r := f.call(t, http.MethodPost, mappings, linkBody)
+			switch tc.code {
+			case "starts":
+				require.Equal(t, http.StatusCreated, r.status)
+				assert.Equal(t, 1, f.starter.started())
+				return
+			case "":
+				require.Equal(t, http.StatusCreated, r.status)
+				assert.Equal(t, eimA, r.json(t)["id"])
+			default:
+				assert.Equal(t, []string{tc.field + " " + tc.code}, r.problem(t, http.StatusConflict, tc.code).fields())
+			}
+			assert.Zero(t, f.starter.started())
+		})
+	}
 
 	invalid, conflict := tandem.Invalid, tandem.Conflict
 	for name, tc := range map[string]struct {

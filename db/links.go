@@ -54,10 +54,8 @@ func refuseLink(c tandem.Customer, live *tandem.Mapping, w *world, state tandem.
 		return refuse(tandem.CodeRemoteGone, "the remote customer was deleted")
 	case w.byRemote[state.RemoteID] != nil:
 		return refuse(tandem.CodeRemoteLinked, "the remote customer is linked to another customer")
-	case live != nil && live.RemoteID != "":
-		return refuse(tandem.CodeCustomerLinked, "the customer is linked to another remote customer; unlink it first")
-	case live != nil && live.Claim != nil:
-		return refuse(tandem.CodeCustomerLinked, "a remote customer is being created for this customer; wait for it, or until it is parked")
+	case live != nil:
+		return live.RefusesLink()
 	}
 	return nil
 }
