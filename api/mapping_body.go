@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -21,7 +22,15 @@ var mappingReadOnly = []string{
 	"updated_at", "archived_at", "archived_reason",
 }
 
-func (s *Server) decodeLink(c echo.Context) (tandem.Link, error) {
+// The limits of a mapping's own metadata are those of a customer's: whoever knows the ones knows the others.
+const (
+	maxMappingKeys  = 50
+	maxMappingKey   = 40
+	maxMappingValue = 500
+)
+
+// decodeLink reads a link, and its customer, so that all faults are named in one round.
+func (s *Server) decodeLink(ctx context.Context, c echo.Context) (tandem.Link, tandem.Customer, error) {
 	l := tandem.Link{ID: newULID()}
 	var entityType, winner string
 	f, err := form{
@@ -33,29 +42,39 @@ func (s *Server) decodeLink(c echo.Context) (tandem.Link, error) {
 		readOnly: mappingReadOnly,
 	}.read(c)
 	if err != nil {
-		return l, err
+		return l, tandem.Customer{}, err
 	}
 	if entityType != "" {
 		f.word("entity_type", entityType, tandem.EntityCustomer)
 	}
-	f.customerID("entity_id", l.CustomerID)
+	cust, err := s.linkable(ctx, &f, l.CustomerID)
+	if err != nil {
+		return l, cust, err
+	}
 	f.knownProvider("provider_type", l.Provider, s.providers)
 	f.remoteID("provider_entity_id", l.RemoteID)
 	if winner != "" {
 		f.word("winner", winner, string(tandem.PlatformWins), string(tandem.ProviderWins))
 	}
 	l.Winner = tandem.Winner(winner)
-	return l, f.err()
+	return l, cust, f.err()
 }
 
-// customerID takes an id that cannot exist for one that does not.
-func (f *faults) customerID(field, id string) {
+// linkable reads the customer of a link. One that does not exist is a fault of the body, not of the path.
+func (s *Server) linkable(ctx context.Context, f *faults, id string) (tandem.Customer, error) {
 	switch {
+	case len(f.shape) > 0: // the answer is about those alone
+		return tandem.Customer{}, nil
 	case id == "":
-		f.required(field)
-	case !customerID.MatchString(id):
-		f.refuse(field, tandem.CodeCustomerNotFound, "this customer does not exist")
+		f.required("entity_id")
+		return tandem.Customer{}, nil
 	}
+	cust, err := s.customer(ctx, id)
+	if tandem.CodeOf(err) == tandem.CodeCustomerNotFound {
+		f.refuse("entity_id", tandem.CodeCustomerNotFound, "this customer does not exist")
+		err = nil
+	}
+	return cust, err
 }
 
 // remoteID is opaque, but it becomes part of a URL and of a workflow's id: nothing that cannot be seen.
@@ -85,8 +104,12 @@ func (s *Server) decodeMappingMetadata(c echo.Context) (map[string]string, error
 	}
 	for _, key := range slices.Sorted(maps.Keys(metadata)) {
 		f.mappingKey(key, s.providers)
+		f.mappingLengths(key, metadata[key])
 	}
 	maps.DeleteFunc(metadata, func(_, v string) bool { return v == "" }) // empty and absent are the same value
+	if len(metadata) > maxMappingKeys {
+		f.refuse(fieldMetadata, "too_many", "must have at most 50 keys")
+	}
 	return metadata, f.err()
 }
 
@@ -98,6 +121,15 @@ func (f *faults) mappingKey(key string, providers tandem.Providers) {
 		f.refuse(metadataField(key), "reserved", "this key belongs to Tandem")
 	case strings.ContainsRune(key, 0) || strings.ContainsRune(key, utf8.RuneError):
 		f.refuse(metadataField(key), "invalid_characters", "must be valid UTF-8 without the NUL character")
+	}
+}
+
+func (f *faults) mappingLengths(key, value string) {
+	switch {
+	case utf8.RuneCountInString(key) > maxMappingKey:
+		f.refuse(metadataField(key), "too_long", "a metadata key must have at most 40 characters")
+	case utf8.RuneCountInString(value) > maxMappingValue:
+		f.refuse(metadataField(key), "too_long", "must have at most 500 characters")
 	}
 }
 

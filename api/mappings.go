@@ -18,13 +18,13 @@ func (s *Server) createMapping(c echo.Context) error {
 	if _, err := query(c); err != nil {
 		return err
 	}
-	l, err := s.decodeLink(c)
+	ctx, cancel := bounded(c)
+	defer cancel()
+	l, cust, err := s.decodeLink(ctx, c)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := bounded(c)
-	defer cancel()
-	m, err := s.link(ctx, l)
+	m, err := s.link(ctx, cust, l)
 	chaos.Point("api.after_start_before_reply")
 	if err != nil {
 		return refusedLink(err)
@@ -35,12 +35,8 @@ func (s *Server) createMapping(c echo.Context) error {
 
 // link spares a workflow that could only fail, and a read at the provider: a typing mistake should cost neither. The
 // workflow has the last word.
-func (s *Server) link(ctx context.Context, l tandem.Link) (tandem.Mapping, error) {
-	cust, err := s.customer(ctx, l.CustomerID)
-	switch {
-	case err != nil:
-		return tandem.Mapping{}, err
-	case cust.Status == tandem.Archived:
+func (s *Server) link(ctx context.Context, cust tandem.Customer, l tandem.Link) (tandem.Mapping, error) {
+	if cust.Status == tandem.Archived {
 		return tandem.Mapping{}, tandem.Errorf(tandem.Conflict, tandem.CodeCustomerArchived, "the customer is archived and cannot be linked")
 	}
 	linked, err := s.store.ListMappings(ctx, tandem.MappingQuery{CustomerID: l.CustomerID, Provider: l.Provider, Limit: 1})

@@ -80,6 +80,17 @@ func TestLink(t *testing.T) {
 		assert.Zero(t, f.starter.started())
 	})
 
+	t.Run("names_all_faults_in_one_round", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		body := `{"entity_id":"` + idA + `","entity_type":"plan","provider_type":"nobody","provider_entity_id":"a b","winner":"me"}`
+		p := f.call(t, http.MethodPost, mappings, body).problem(t, http.StatusUnprocessableEntity, tandem.CodeInvalidRequest)
+		assert.ElementsMatch(t, []string{
+			"entity_type invalid", "entity_id customer_not_found", "provider_type provider_unknown", "provider_entity_id invalid", "winner invalid",
+		}, p.fields())
+		assert.Zero(t, f.starter.started())
+	})
+
 	t.Run("refuses_an_archived_customer", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t)
@@ -278,6 +289,44 @@ func TestMappingMetadata(t *testing.T) {
 			assert.Equal(t, tc.want, f.store.mappings[0].Metadata)
 			assert.Contains(t, r.json(t), "base")
 			assert.Zero(t, f.starter.started())
+		})
+	}
+}
+
+func TestMappingMetadataHasTheLimitsOfACustomers(t *testing.T) {
+	t.Parallel()
+	pairs := func(n int, value string) string {
+		var out []string
+		for i := range n {
+			out = append(out, fmt.Sprintf(`"k%d":%q`, i, value))
+		}
+		return strings.Join(out, ",")
+	}
+	long, longest := strings.Repeat("ü", 501), strings.Repeat("ü", 500)
+	for name, tc := range map[string]struct {
+		metadata string
+		want     []string
+	}{
+		"fifty_keys":               {pairs(50, "x"), nil},
+		"fifty_one_keys":           {pairs(51, "x"), []string{"metadata too_many"}},
+		"removed_keys_are_no_keys": {pairs(51, ""), nil},
+		"longest_value":            {`"k":"` + longest + `"`, nil},
+		"long_value":               {`"k":"` + long + `"`, []string{"metadata.k too_long"}},
+		"longest_key":              {`"` + longest[:80] + `":"x"`, nil},
+		"long_key":                 {`"` + longest[:82] + `":"x"`, []string{"metadata." + longest[:82] + " too_long"}},
+		"all_at_once":              {pairs(51, "x") + `,"a":"` + long + `","webhook_id":"x"`, []string{"metadata too_many", "metadata.a too_long", "metadata.webhook_id reserved"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			f.linked()
+			r := f.call(t, http.MethodPut, mappings+"/"+eimA, `{"metadata":{`+tc.metadata+`}}`)
+			if tc.want == nil {
+				require.Equal(t, http.StatusOK, r.status, string(r.body))
+				return
+			}
+			assert.ElementsMatch(t, tc.want, r.problem(t, http.StatusUnprocessableEntity, tandem.CodeInvalidRequest).fields())
+			assert.Zero(t, f.store.written())
 		})
 	}
 }
