@@ -24,9 +24,9 @@ const maxEventAhead = time.Hour
 // read here, because stripe-go takes the time from the machine, accepts any future and knows only one secret. The
 // event's API version plays no part: it depends on how the endpoint was made, and ParseEvent reads them all.
 func (p *Provider) VerifyWebhook(header http.Header, body []byte, now time.Time) (tandem.Event, error) {
-	sig, ok := parseSignature(header.Get("Stripe-Signature"))
-	if !ok {
-		return tandem.Event{}, badSignature("there is no Stripe-Signature header with a time and a v1 signature")
+	sig, fault := parseSignature(header.Get("Stripe-Signature"))
+	if fault != "" {
+		return tandem.Event{}, badSignature(fault)
 	}
 	if !sig.matches(body, p.secrets) {
 		return tandem.Event{}, badSignature("no configured secret made this signature")
@@ -57,27 +57,41 @@ type signature struct {
 }
 
 // parseSignature reads "t=1732354000,v1=<hex>,v1=<hex>,v0=<noise>": one v1 for every secret that is active at Stripe.
-// Parts it does not know are skipped, as Stripe may add some; a second time is refused, as only one can be signed.
-func parseSignature(header string) (signature, bool) {
-	var sig signature
-	times := 0
+// Parts it does not know are skipped, as Stripe may add some; a second time is refused, as only one can be signed. The
+// fault is for whoever set up the endpoint, or a proxy in front of it.
+func parseSignature(header string) (sig signature, fault string) {
+	if header == "" {
+		return sig, "there is no Stripe-Signature header"
+	}
+	times, unreadable := 0, false
 	for part := range strings.SplitSeq(header, ",") {
 		name, val, _ := strings.Cut(strings.TrimSpace(part), "=")
 		switch name {
 		case "t":
 			seconds, err := strconv.ParseInt(val, 10, 64)
 			if err != nil || seconds < 0 || seconds > maxUnix {
-				return signature{}, false
+				return sig, "the time (t=) in the Stripe-Signature header is no number of seconds"
 			}
 			sig.at = time.Unix(seconds, 0)
 			times++
 		case "v1":
-			if mac, err := hex.DecodeString(val); err == nil && len(mac) > 0 {
-				sig.v1 = append(sig.v1, mac)
+			mac, err := hex.DecodeString(val)
+			if err != nil || len(mac) == 0 {
+				unreadable = true
+				continue
 			}
+			sig.v1 = append(sig.v1, mac)
 		}
 	}
-	return sig, times == 1 && len(sig.v1) > 0
+	switch {
+	case times != 1:
+		return sig, "the Stripe-Signature header must have one time (t=), not " + strconv.Itoa(times)
+	case len(sig.v1) > 0:
+		return sig, ""
+	case unreadable:
+		return sig, "the v1 signature in the Stripe-Signature header is not hexadecimal"
+	}
+	return sig, "the Stripe-Signature header has no v1 signature"
 }
 
 // matches compares in constant time.

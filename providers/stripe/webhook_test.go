@@ -51,13 +51,14 @@ func TestVerifyWebhook(t *testing.T) {
 		"signed with an empty key": {signed(body, signedAt, ""), body, 0, "no configured secret"},
 		"body changed":             {good, body + " ", 0, "no configured secret"},
 		"time changed":             {"t=1764000001," + mac, body, 0, "no configured secret"},
-		"two times":                {"t=1764000001," + good, body, 0, "no Stripe-Signature"},
-		"missing":                  {"", body, 0, "no Stripe-Signature"},
-		"no time":                  {mac, body, 0, "no Stripe-Signature"},
-		"no v1":                    {"t=1764000000,v0=" + mac[3:], body, 0, "no Stripe-Signature"},
-		"empty v1":                 {"t=1764000000,v1=", body, 0, "no Stripe-Signature"},
-		"time is text":             {"t=now," + mac, body, 0, "no Stripe-Signature"},
-		"time is negative":         {"t=-1," + mac, body, 0, "no Stripe-Signature"},
+		"two times":                {"t=1764000001," + good, body, 0, "one time (t=), not 2"},
+		"missing":                  {"", body, 0, "there is no Stripe-Signature header"},
+		"no time":                  {mac, body, 0, "one time (t=), not 0"},
+		"no v1":                    {"t=1764000000,v0=" + mac[3:], body, 0, "has no v1 signature"},
+		"empty v1":                 {"t=1764000000,v1=", body, 0, "not hexadecimal"},
+		"v1 is text":               {"t=1,v1=abc", body, 0, "not hexadecimal"},
+		"time is text":             {"t=now," + mac, body, 0, "no number of seconds"},
+		"time is negative":         {"t=-1," + mac, body, 0, "no number of seconds"},
 	}
 	p := setup(t, answering(200, ""), func(c *Config) { c.WebhookSecrets = []string{testSecret, oldSecret} })
 	for name, r := range rows {
