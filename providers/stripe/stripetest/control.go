@@ -48,7 +48,7 @@ func (s *Server) controlTable() []controlRoute {
 		{"GET /settings", "all knobs", func(*http.Request) (any, error) { return describe(s.Settings()), nil }},
 		{"PATCH /settings", "turn some: {name: value}", s.ctlSettings},
 		{"GET /faults", "armed and spent faults", func(*http.Request) (any, error) { return s.Faults(), nil }},
-		{"POST /faults", "arm: {kind, method, op, contains, skip, count, delay, …}", s.ctlAddFault},
+		{"POST /faults", "arm: {kind, method, op, contains, skip: 0, count: 1 (-1: until removed), delay: \"2s\", …}", s.ctlAddFault},
 		{"DELETE /faults", "disarm all", func(*http.Request) (any, error) { s.ResetFaults(); return nil, nil }},
 		{"DELETE /faults/{id}", "disarm one", s.ctlRemoveFault},
 		{"GET /clock", "the stand-in's time", s.ctlClock},
@@ -148,7 +148,7 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 	b.WriteString("</table><h2>Settings</h2><table>")
 	now := describe(s.Settings())
 	for _, k := range knobs {
-		row(fmt.Sprintf("%s = %v", k.name, now[k.name]), k.help)
+		row(fmt.Sprintf("%s = %v", k.name, now[k.name]), k.help+"; "+k.kind())
 	}
 	b.WriteString("</table><h2>Fault kinds</h2><p>")
 	for _, kind := range FaultKinds() {

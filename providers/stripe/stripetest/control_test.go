@@ -77,7 +77,10 @@ func TestControl(t *testing.T) {
 	require.Contains(t, w.ctl("GET", "/clock", "").body["now"], "2031-01-01")
 
 	page := w.ctl("GET", "/", "")
-	for _, want := range []string{"POST /faults", "webhook_reorder", "apply_then_drop", w.URL()} {
+	for _, want := range []string{
+		"POST /faults", "webhook_reorder", "apply_then_drop", w.URL(),
+		"a duration in quotes", "true or false", "a whole number", "a number", "a text in quotes",
+	} {
 		require.Contains(t, string(page.raw), want)
 	}
 }
@@ -101,7 +104,7 @@ func TestControlMistakes(t *testing.T) {
 		{"DELETE", "/faults/x", "", 404, "fault"},
 		{"PATCH", "/settings", `{"latency":5}`, 400, "latency"},
 		{"PATCH", "/settings", `{"latency":"-5s"}`, 400, "latency"},
-		{"PATCH", "/settings", `{"echo_first":"yes"}`, 400, "echo_first"},
+		{"PATCH", "/settings", `{"echo_first":"yes"}`, 400, "echo_first: must be true or false"},
 		{"PATCH", "/settings", `{"max_attempts":-1}`, 400, "max_attempts"},
 		{"PATCH", "/settings", `{"webhook_drop_rate":-1}`, 400, "webhook_drop_rate"},
 		{"PATCH", "/settings", `{"speed":1}`, 400, "speed"},

@@ -41,6 +41,21 @@ var knobs = []knob{
 	{"echo_timeout", "longest wait for that", func(s *Settings) any { return &s.EchoTimeout }},
 }
 
+// kind says what a value has to look like.
+func (k knob) kind() string {
+	switch k.field(&Settings{}).(type) {
+	case *time.Duration:
+		return `a duration in quotes, such as "500ms"`
+	case *bool:
+		return "true or false"
+	case *int:
+		return "a whole number"
+	case *float64:
+		return "a number"
+	}
+	return "a text in quotes"
+}
+
 // describe shows settings by name; durations read like 1m30s.
 func describe(s Settings) map[string]any {
 	out := map[string]any{}
@@ -87,7 +102,7 @@ func (k knob) set(s *Settings, raw json.RawMessage) error {
 	p, isDuration := k.field(s).(*time.Duration)
 	if !isDuration {
 		if err := json.Unmarshal(raw, k.field(s)); err != nil {
-			return fmt.Errorf("wrong type: %s", raw)
+			return fmt.Errorf("must be %s, not %s", k.kind(), raw)
 		}
 		if n, ok := k.field(s).(*int); ok && *n < 0 {
 			return fmt.Errorf("must not be negative")
@@ -99,7 +114,7 @@ func (k knob) set(s *Settings, raw json.RawMessage) error {
 	}
 	var text string
 	if err := json.Unmarshal(raw, &text); err != nil {
-		return fmt.Errorf(`must be a duration in quotes, such as "500ms"`)
+		return fmt.Errorf("must be %s", k.kind())
 	}
 	d, err := parseDuration(text)
 	*p = d
