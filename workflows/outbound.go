@@ -168,10 +168,15 @@ func (o *outbound) listen(ctx workflow.Context) {
 		selector.AddReceive(workflow.GetSignalChannel(ctx, name), func(c workflow.ReceiveChannel, _ bool) {
 			var provider string
 			c.Receive(ctx, &provider)
+			meant := false
 			for _, l := range o.lanes {
 				if provider == "" || provider == l.provider {
+					meant = true
 					l.nudge(ctx, name)
 				}
+			}
+			if !meant { // a signal has no answer; the API refuses such a name
+				workflow.GetLogger(ctx).Warn("signal.provider_unknown", "signal", name, "known", o.in.Providers)
 			}
 		})
 	}
