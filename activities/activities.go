@@ -52,7 +52,8 @@ type Activities struct {
 	Metrics   Metrics
 	Logger    *slog.Logger
 
-	ReadsPerDay int // at each provider, for events whose order is in doubt; 0 is no limit
+	ReadsPerDay int           // at each provider, for events whose order is in doubt; 0 is no limit
+	BeatEvery   time.Duration // between two signs of life of a provider call; 0 is three seconds
 }
 
 // work says on whose behalf the running activity writes.

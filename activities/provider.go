@@ -20,7 +20,9 @@ const KeyLife = 23 * time.Hour
 func (a *Activities) CallProvider(ctx context.Context, call tandem.Call) (tandem.RemoteState, error) {
 	chaos.PointOf(string(call.Action), "before_stripe")
 	begun := time.Now()
-	state, err := a.call(ctx, call)
+	under, done := a.alive(ctx)
+	state, err := a.call(under, call)
+	done()
 	chaos.PointOf(string(call.Action), "after_stripe_before_mapping")
 	a.Metrics.ProviderCall(call.Provider, string(call.Action), classOf(err), time.Since(begun))
 	if err != nil {

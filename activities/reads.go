@@ -39,7 +39,9 @@ func (a *Activities) FetchRemote(ctx context.Context, in FetchInput) (tandem.Rem
 	if err != nil {
 		return tandem.RemoteState{}, failed(ctx, err)
 	}
-	state, err := a.fetch(ctx, provider, in)
+	under, done := a.alive(ctx)
+	state, err := a.fetch(under, provider, in)
+	done()
 	if tandem.CodeOf(err) != tandem.CodeReadBudgetSpent { // nobody was asked
 		a.Metrics.ProviderCall(in.Provider, "fetch", classOf(err), time.Since(begun))
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tandem-sync/tandem"
 	"github.com/tandem-sync/tandem/devstack"
+	"github.com/tandem-sync/tandem/providers/stripe/stripetest"
 	"github.com/tandem-sync/tandem/starter"
 	"github.com/tandem-sync/tandem/workflows"
 )
@@ -42,6 +43,7 @@ func TestStarter(t *testing.T) {
 		"sync joins an open run":                                       testSyncOpen,
 		"sync of a closed workflow starts a run, which ends":           testSyncClosed,
 		"sync by a person finds what no event has told":                testSyncLooks,
+		"a long call is made once, as long as its worker lives":        testLongCall,
 		"settle waits for the end, or for its caller's patience":       testSettle,
 		"events signalled twenty times are all processed, in few runs": testInbound,
 		"an import is one short run":                                   testInboundSize,
@@ -252,6 +254,26 @@ func testSyncLooks(t *testing.T, s *stack) {
 	ms, err := s.store.ListMappings(t.Context(), tandem.MappingQuery{CustomerID: deleted, State: tandem.Ended, Limit: 1})
 	require.NoError(t, err)
 	require.Equal(t, tandem.DeletedRemote, ms[0].ArchivedReason)
+}
+
+// testLongCall holds a call longer than a worker without a sign of life is waited for.
+func testLongCall(t *testing.T, s *stack) {
+	id := newCustomerID()
+	fault := s.standIn.AddFault(stripetest.Fault{Kind: stripetest.Hold, Op: "create", Contains: id, Count: -1})
+	_, err := s.starter.Change(t.Context(), createOf(id))
+	require.NoError(t, err)
+	missed := func() bool { // the call was made again, and refused because its key is in use
+		for _, o := range s.standIn.Operations() {
+			if contains(o.IdempotencyKey, id) {
+				return true
+			}
+		}
+		return false
+	}
+	require.Never(t, missed, 13*time.Second, 100*time.Millisecond)
+	s.standIn.RemoveFault(fault)
+	s.settled(t, id)
+	require.Equal(t, 1, s.writes("create", id))
 }
 
 func testSettle(t *testing.T, s *stack) {

@@ -33,6 +33,10 @@ type Options struct {
 	Logger         *slog.Logger // nil is none
 }
 
+// throttle lets every sign of life of a provider call through. The SDK would keep them back for eight of the ten seconds
+// after which a worker is missed.
+const throttle = 3 * time.Second
+
 // Workers are started and stopped together.
 type Workers struct {
 	all        []worker.Worker
@@ -54,6 +58,7 @@ func New(c client.Client, acts *activities.Activities, o Options) *Workers {
 	w := &Workers{all: []worker.Worker{both}, attributes: known, every: cmp.Or(o.AttributeCheck, attributeCheck)}
 	options.DisableWorkflowWorker = true
 	options.TaskQueueActivitiesPerSecond = o.RequestsPerSecond
+	options.MaxHeartbeatThrottleInterval = throttle
 	for _, provider := range acts.Providers.Names() {
 		options.Interceptors = []interceptor.WorkerInterceptor{&telling{client: c, provider: provider, log: o.Logger}}
 		lane := worker.New(c, tandem.TaskQueue(provider), options)

@@ -44,11 +44,13 @@ func databaseAct(ctx workflow.Context, summary string, total time.Duration) work
 
 // forProviderCall is for everything that goes to a provider. The attempt's time is above the adapter's own deadline
 // (20 s), so that the adapter is the one to say what happened. How long to wait between attempts is decided where the
-// failure is known, in activities/errors.go; the policy here is what remains for time-outs.
+// failure is known, in activities/errors.go; the policy here is what remains for time-outs. A worker that dies within a
+// call is missed when its signs of life, one every three seconds, have failed to come.
 func forProviderCall(ctx workflow.Context, provider, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           tandem.TaskQueue(provider),
 		StartToCloseTimeout: 30 * time.Second,
+		HeartbeatTimeout:    10 * time.Second,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 2 * time.Minute,
 		},
