@@ -54,6 +54,7 @@ const (
 	CodeDeleteBrake       = "delete_brake"
 	CodeOwnedByProvider   = "owned_by_provider" // a field that only the provider may change
 	CodeReadBudgetSpent   = "read_budget_spent" // the day's reads for events whose order is in doubt
+	CodeAccountChanged    = "account_changed"   // the key leads to another account than the customers here belong to
 	CodeUnavailable       = "unavailable"
 	CodeInternal          = "internal"
 )

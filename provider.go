@@ -33,6 +33,9 @@ type Provider interface {
 	// List reads one page, newest first.
 	List(ctx context.Context, q ListQuery) (Page, error)
 
+	// Account names the account that the key leads to, as the provider does. Errors: Auth also where the key may not ask.
+	Account(ctx context.Context) (string, error)
+
 	// VerifyWebhook checks the signature over the raw body, then parses it. Errors: Invalid with
 	// CodeSignatureInvalid, or with CodeEventInvalid when the signed body is no event with an id.
 	VerifyWebhook(header http.Header, body []byte, now time.Time) (Event, error)

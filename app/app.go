@@ -48,6 +48,7 @@ type App struct {
 	starter  *starter.Starter
 	presence *presence
 	polled   *polled
+	guards   []*activities.Guard
 	api      *api.Server
 	workers  *worker.Workers
 
@@ -97,6 +98,7 @@ func Open(ctx context.Context, cfg Config, role Role, logger *slog.Logger) (_ *A
 	a.polled = &polled{look: a.starter.Polled, now: time.Now}
 	metrics := newMetrics(registry, a.store, logger)
 	if role&Work != 0 {
+		providers = a.guard(providers)
 		a.workers = worker.New(a.temporal, &activities.Activities{
 			Store: a.store, Providers: providers, Starter: a.starter, Metrics: metrics, Logger: logger,
 			ReadsPerDay: cfg.StripeReads,
@@ -111,6 +113,15 @@ func Open(ctx context.Context, cfg Config, role Role, logger *slog.Logger) (_ *A
 		Whole:    a.Whole, Reachable: a.presence.reachable, ChangesAtOnce: cfg.ChangesAtOnce,
 	})
 	return a, a.listen(ctx, role)
+}
+
+// guard keeps calls from a provider whose key leads to another account than before.
+func (a *App) guard(providers tandem.Providers) (out tandem.Providers) {
+	for _, p := range providers {
+		g := activities.NewGuard(p)
+		a.guards, out = append(a.guards, g), append(out, g)
+	}
+	return out
 }
 
 func named(check string, err error) error {
@@ -237,6 +248,9 @@ func (a *App) Run(ctx context.Context) error {
 	if a.workers != nil {
 		if done, err := a.awaitTemporal(ctx); done {
 			return err
+		}
+		for _, g := range a.guards {
+			watching.Go(func() { g.Watch(ctx, a.store, a.cfg.AcceptAccount, a.log) })
 		}
 		if err := a.work(ctx); err != nil {
 			return err

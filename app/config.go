@@ -41,6 +41,8 @@ type Config struct {
 
 	ChangesAtOnce int `env:"TANDEM_CHANGES_AT_ONCE" envDefault:"64"`
 
+	AcceptAccount string `env:"TANDEM_ACCEPT_ACCOUNT"`
+
 	FieldOwners    string        `env:"TANDEM_FIELD_OWNERS"`
 	FieldConflicts string        `env:"TANDEM_FIELD_CONFLICTS"`
 	OnRemoteDelete string        `env:"TANDEM_ON_REMOTE_DELETE" envDefault:"archive"`
@@ -220,6 +222,9 @@ func (c Config) validateStripe(bad func(variable, format string, args ...any)) {
 		bad("STRIPE_API_BASE", "a live key is only sent to Stripe itself")
 	} else if live && (strings.HasPrefix(c.Environment, "test") || strings.HasPrefix(c.Environment, "dev")) {
 		bad("STRIPE_API_KEY", "a live key in the environment %q: give it a test key, or name the environment for what it is", c.Environment)
+	}
+	if c.AcceptAccount != "" && !strings.HasPrefix(c.AcceptAccount, "acct_") {
+		bad("TANDEM_ACCEPT_ACCOUNT", "must be the id of the account, acct_…, as the log gives it")
 	}
 	if c.StripeRPS <= 0 || c.StripeRPS > 100 {
 		bad("STRIPE_REQUESTS_PER_SECOND", "must be above 0 and at most 100, Stripe's limit for an account")

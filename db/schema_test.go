@@ -41,6 +41,7 @@ func TestConstraints(t *testing.T) {
 		`INSERT INTO journal (id, entity_id, direction, action, cause, cause_id) VALUES ('jrn_1', 'c', 'inbound', 'a', 'api', 'chg')`,
 		`INSERT INTO idempotency_keys (key_hash, body_hash, customer_id) VALUES ('k', 'b', 'c')`,
 		`INSERT INTO provider_reads (provider_type, day, why) VALUES ('stripe', '2031-05-01', 'link')`,
+		`INSERT INTO provider_accounts (provider_type, account_id) VALUES ('stripe', 'acct_1')`,
 	} {
 		_, err := b.DB().ExecContext(t.Context(), row)
 		require.NoError(t, err)
@@ -108,6 +109,10 @@ func TestConstraints(t *testing.T) {
 		"provider_reads_provider_not_empty": `INSERT INTO provider_reads (provider_type, day, why) VALUES ('', '2031-05-01', 'link')`,
 		"provider_reads_why_not_empty":      `INSERT INTO provider_reads (provider_type, day, why) VALUES ('stripe', '2031-05-01', '')`,
 		"provider_reads_positive":           `INSERT INTO provider_reads (provider_type, day, why, reads) VALUES ('stripe', '2031-05-01', 'proof', 0)`,
+
+		"provider_accounts_pkey":               `INSERT INTO provider_accounts (provider_type, account_id) VALUES ('stripe', 'acct_2')`,
+		"provider_accounts_provider_not_empty": `INSERT INTO provider_accounts (provider_type, account_id) VALUES ('', 'acct_1')`,
+		"provider_accounts_account_not_empty":  `INSERT INTO provider_accounts (provider_type, account_id) VALUES ('other', '')`,
 	}
 	for name, statement := range broken {
 		_, err := b.DB().ExecContext(t.Context(), statement)
@@ -202,7 +207,7 @@ func TestMigrate(t *testing.T) {
 			require.NoError(t, err)
 			total += len(ran[i])
 		}
-		require.Equal(t, 4, total, "every migration once")
+		require.Equal(t, 5, total, "every migration once")
 	})
 
 	t.Run("a database that is behind says so", func(t *testing.T) {

@@ -48,6 +48,7 @@ var cases = []struct {
 	{"34_event_of_a_newer_version", newerVersion},
 	{"35_events_that_nobody_knows", unknownEvents},
 	{"38_revoked_key", revokedKey},
+	{"38_key_of_another_account", keyOfAnotherAccount},
 	{"39_rate_limits", rateLimits},
 	{"40_answer_that_cannot_be_read", answerThatCannotBeRead},
 }

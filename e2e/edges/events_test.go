@@ -165,6 +165,43 @@ func revokedKey(t *testing.T) {
 	require.GreaterOrEqual(t, w.metrics.seen["update auth"], 4)
 }
 
+// keyOfAnotherAccount: nobody is made anew over there, and what is not found there does not count as gone. It goes on when
+// the key is put right, or when a person has accepted the account.
+func keyOfAnotherAccount(t *testing.T) {
+	w := newWorld(t)
+	known, _ := w.linked(ada())
+	w.guarded("")
+	w.edit(known, tandem.Patch{Name: ptr("Ada Second")})
+	w.agree(known)
+
+	ours := w.hooks.Provider
+	other, theirs := w.stranger("acct_other")
+	w.hooks.Provider = theirs
+	w.guarded("")
+	w.edit(known, tandem.Patch{Name: ptr("Ada Third")})
+	fresh := w.stored(ada())
+	for _, id := range []string{known, fresh} {
+		require.Error(t, w.called(id))
+		m := w.mapping(id)
+		require.Equal(t, tandem.Retrying, m.State)
+		require.Equal(t, "auth/"+tandem.CodeAccountChanged, string(m.LastError.Class)+"/"+m.LastError.Code)
+		require.Contains(t, m.LastError.Message, "acct_other")
+	}
+	require.Empty(t, other.Customers())
+
+	w.hooks.Provider = ours
+	w.guarded("")
+	for _, id := range []string{known, fresh} {
+		w.agree(id)
+		require.Equal(t, 1, w.made(id))
+	}
+
+	w.hooks.Provider = theirs
+	w.guarded("acct_other")
+	require.NoError(t, w.called(w.stored(ada())))
+	require.Len(t, other.Customers(), 1, "a person has accepted it")
+}
+
 // rateLimits: slower with every refusal, under the same key, and no failure.
 func rateLimits(t *testing.T) {
 	for _, kind := range []stripetest.FaultKind{stripetest.RateLimit, stripetest.LockTimeout, stripetest.KeyInUse} {

@@ -81,6 +81,26 @@ func (w *world) meet(timeout time.Duration) {
 	w.hooks.Provider, w.hooks.before, w.hooks.after = adapter, nil, nil
 }
 
+// guarded is what a worker does when it starts: it asks whose customers the key leads to.
+func (w *world) guarded(accepted string) {
+	w.t.Helper()
+	g := activities.NewGuard(&w.hooks)
+	g.Watch(w.t.Context(), w.store, accepted, slog.New(slog.DiscardHandler))
+	w.acts.Providers = tandem.Providers{g}
+}
+
+// stranger is another account, and the way to it.
+func (w *world) stranger(account string) (*stripetest.Server, tandem.Provider) {
+	w.t.Helper()
+	server, err := stripetest.Start(stripetest.Options{AccountID: account})
+	require.NoError(w.t, err)
+	w.t.Cleanup(server.Close)
+	adapter, err := stripe.New(stripe.Config{APIKey: "sk_test_other", WebhookSecrets: []string{secret}, BaseURL: server.URL()})
+	require.NoError(w.t, err)
+	w.t.Cleanup(adapter.Close)
+	return server, adapter
+}
+
 // hooks lets something happen at the moment between a provider's answer and its record, or right before a call.
 type hooks struct {
 	tandem.Provider

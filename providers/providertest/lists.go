@@ -9,6 +9,20 @@ import (
 	"github.com/tandem-sync/tandem"
 )
 
+// sameAccount: whose customers these are does not change from call to call.
+func sameAccount(t *testing.T, a Account) {
+	t.Helper()
+	first, err := a.Account(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, first)
+	again, err := a.Account(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, first, again)
+	a.Break(t, Down)
+	_, err = a.Account(t.Context())
+	require.Error(t, err, "no answer is no account")
+}
+
 // several makes n customers with one e-mail address and returns their ids, newest first, and that address.
 func several(t *testing.T, a Account, n int) (ids []string, email string) {
 	t.Helper()
@@ -47,6 +61,7 @@ func idsOf(items []tandem.RemoteState) []string {
 }
 
 var lists = map[string]func(*testing.T, Account){
+	"the account is the same every time": sameAccount,
 	"pages have everybody once": func(t *testing.T, a Account) {
 		ids, email := several(t, a, 5)
 		for _, limit := range []int{1, 2, 4, 5, 6, 0} {

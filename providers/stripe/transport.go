@@ -28,11 +28,12 @@ type op struct {
 }
 
 var (
-	opCreate = op{name: "create", write: true, keyed: true}
-	opUpdate = op{name: "update", write: true, keyed: true}
-	opDelete = op{name: "delete", write: true}
-	opFetch  = op{name: "fetch"}
-	opList   = op{name: "list"}
+	opCreate  = op{name: "create", write: true, keyed: true}
+	opUpdate  = op{name: "update", write: true, keyed: true}
+	opDelete  = op{name: "delete", write: true}
+	opFetch   = op{name: "fetch"}
+	opList    = op{name: "list"}
+	opAccount = op{name: "account"}
 )
 
 // call is what the transport saw of one call. stripe-go keeps neither status nor headers when the body is no JSON, so
