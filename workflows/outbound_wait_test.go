@@ -237,3 +237,17 @@ func TestOutbound_continues_as_new(t *testing.T) {
 		require.Empty(t, w.calls)
 	})
 }
+
+// TestOutbound_retryWhileParking: the mapping shows the failure before the lane waits, and a person may be that quick, or
+// a worker that dies in between that slow.
+func TestOutbound_retryWhileParking(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail = first(1, failure(tandem.Invalid, "email_invalid"))
+	w.parking = func() { w.env.SignalWorkflow(workflows.SignalRetry, "stripe") }
+	w.changeAt(0, "chg_1")
+	w.signalAt(time.Hour, workflows.SignalSkip, "") // or it would wait for ever
+	require.NoError(t, w.run())
+	require.Len(t, w.calls, 2, "it was heard")
+	require.Empty(t, w.skips)
+}

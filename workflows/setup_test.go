@@ -51,6 +51,8 @@ type world struct {
 	fail   func(call tandem.Call, attempt int) error              // instead of answering; attempt counts over all calls
 	doubt  func(in activities.AnswerInput) *activities.FetchInput // instead of recording
 	after  func(ch tandem.Change) error                           // having made the change: the commit's answer was lost
+
+	parking func() // while a failure is being shown on the mapping
 }
 
 func newWorld(t *testing.T) *world {
@@ -210,6 +212,9 @@ func (w *world) park(_ context.Context, in activities.ParkInput) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.parks = append(w.parks, in)
+	if w.parking != nil {
+		w.parking()
+	}
 	if in.Failure.Class == tandem.Invalid {
 		delete(w.claims, in.Call.Provider)
 		w.epoch++

@@ -8,4 +8,6 @@ const (
 	changeSkipDuringCall   = "skip-during-call"  // "skip" ends a backoff, and is noted on the mapping
 	changePlanAfterQuiet   = "plan-after-quiet"  // the claim may have been completed while a saved failure was left alone
 	changeSkipDuringFetch  = "skip-during-fetch" // Inbound: "skip" ends a backoff
+
+	changeRetryWhileParking = "retry-while-parking" // "retry" is heard as soon as the mapping shows the failure
 )

@@ -61,7 +61,9 @@ func (l *lane) untilDone(ctx workflow.Context, start func(workflow.Context) work
 
 // wait is until a person or a change helps. "skip" lets the lane rest with its mapping parked.
 func (l *lane) wait(ctx workflow.Context) {
-	l.waiting, l.retry, l.skip = true, false, false
+	// A person who saw the failure may have said "retry" before the lane came here, as when the worker died in between.
+	said := l.retry && workflow.GetVersion(ctx, changeRetryWhileParking, workflow.DefaultVersion, 1) != workflow.DefaultVersion
+	l.waiting, l.retry, l.skip = true, said, false
 	l.stands(ctx, tandem.Parked, "waits for a person")
 	defer func() { l.waiting = false }()
 	if workflow.Await(ctx, func() bool { return l.due || l.retry || l.skip }) != nil {
