@@ -19,10 +19,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	_ "github.com/lib/pq" // the driver
+	"github.com/lib/pq"
 	"github.com/oklog/ulid/v2"
 
 	"github.com/tandem-sync/tandem"
@@ -50,8 +51,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := sqlx.ConnectContext(ctx, "postgres", dsn)
+	connector, err := pq.NewConnector(dsn)
 	if err != nil {
+		return nil, fmt.Errorf("connect to Postgres: %w", translate(err))
+	}
+	pool := sqlx.NewDb(sql.OpenDB(preparing{connector, &atomic.Bool{}}), "postgres")
+	if err := pool.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("connect to Postgres: %w", translate(err))
 	}
 	conns := cfg.MaxConns
@@ -67,7 +72,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 }
 
 // withOptions adds what the store relies on. binary_parameters makes lib/pq send a query and its parameters in one
-// round trip instead of preparing it first, which also keeps it working behind a transaction-pooling proxy.
+// round trip instead of preparing it first; what is worth preparing, and when, is decided in prepared.go.
 func withOptions(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || !strings.HasPrefix(u.Scheme, "postgres") {

@@ -16,6 +16,13 @@ import (
 // codeRace marks a transaction that lost against another one and has to start over.
 const codeRace = "database_race"
 
+// What the server says about prepared statements that are not what we think they are. See prepared.go.
+const (
+	noSuchStatement pq.ErrorCode = "26000"
+	statementExists pq.ErrorCode = "42P05"
+	planOutdated    pq.ErrorCode = "0A000"
+)
+
 // byConstraint is what breaking a named rule means to a caller.
 var byConstraint = map[string]tandem.Error{
 	"customers_external_id_active": {Class: tandem.Conflict, Code: tandem.CodeExternalIDTaken, Message: "another active customer has this external_id"},
@@ -56,6 +63,10 @@ func fromPostgres(err *pq.Error) error {
 	if e, ok := byConstraint[err.Constraint]; ok && err.Code.Class() == "23" {
 		e.Err = err
 		return &e
+	}
+	switch err.Code {
+	case noSuchStatement, statementExists, planOutdated:
+		return &tandem.Error{Class: tandem.Transient, Code: codeRace, Message: "the prepared statement was lost", Err: err}
 	}
 	switch err.Code.Class() {
 	case "08", "53", "57": // connection, resources, operator intervention (shutdown, restart)

@@ -113,7 +113,7 @@ func (p *proxy) serve(client net.Conn) {
 
 // forward passes the client's messages on, one by one.
 func (p *proxy) forward(client, server net.Conn, mute *sync.Mutex) {
-	first := true
+	first, prepared := true, map[string]string{}
 	for {
 		header := make([]byte, 5)
 		if first { // the startup message has no type
@@ -127,8 +127,10 @@ func (p *proxy) forward(client, server net.Conn, mute *sync.Mutex) {
 			return
 		}
 		what := pass
-		if !first && (header[0] == 'Q' || header[0] == 'P') {
-			what = p.hear(header[0], body)
+		if !first {
+			if text := statement(header[0], body, prepared); text != "" {
+				what = p.hear(text)
+			}
 		}
 		first = false
 		if what == unsent {
@@ -153,12 +155,24 @@ func (p *proxy) forward(client, server net.Conn, mute *sync.Mutex) {
 	}
 }
 
-func (p *proxy) hear(kind byte, body []byte) cut {
-	text := string(body)
-	if kind == 'P' { // Parse: name of the statement, then its text
-		_, text, _ = strings.Cut(text, "\x00")
+// statement is the text of what a message carries out. One that is prepared is carried out when it is bound.
+func statement(kind byte, body []byte, prepared map[string]string) string {
+	first, rest, _ := strings.Cut(string(body), "\x00")
+	second, _, _ := strings.Cut(rest, "\x00")
+	switch {
+	case kind == 'Q':
+		return first
+	case kind == 'P' && first == "":
+		return second
+	case kind == 'P':
+		prepared[first] = second
+	case kind == 'B':
+		return prepared[second]
 	}
-	text, _, _ = strings.Cut(text, "\x00")
+	return ""
+}
+
+func (p *proxy) hear(text string) cut {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.statements = append(p.statements, strings.Join(strings.Fields(text), " "))

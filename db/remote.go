@@ -113,8 +113,9 @@ func (w *world) loadCustomers(ctx context.Context, tx *sqlx.Tx, provider string,
 		SELECT ` + customerColumns + `
 		FROM customers c
 		WHERE c.id IN (
-		        SELECT m.entity_id FROM entity_integration_mappings m
-		        WHERE m.provider_type = $1 AND m.entity_type = 'customer' AND m.provider_entity_id = ANY($2)
+		        SELECT m.entity_id FROM unnest($2::text[]) AS r (id)
+		        CROSS JOIN LATERAL (SELECT * FROM entity_integration_mappings WHERE provider_entity_id = r.id OFFSET 0) m
+		        WHERE m.provider_type = $1 AND m.entity_type = 'customer'
 		        UNION ALL SELECT unnest($3::text[])
 		        UNION ALL SELECT e.id FROM customers e WHERE e.external_id = ANY($4) AND e.status = 'active')
 		ORDER BY c.id`
@@ -137,8 +138,8 @@ func (w *world) loadCustomers(ctx context.Context, tx *sqlx.Tx, provider string,
 }
 
 // loadMappings reads the live mappings of the world's customers and all mappings of the remote customers. The look for
-// each id is spelled out (LATERAL with LIMIT or OFFSET is not flattened): a planner without statistics would rather read
-// the whole table for a few hundred of them.
+// each id is spelled out (LATERAL with OFFSET is not flattened), and it names one column, which one index serves: a
+// planner without statistics would rather read the whole table, or another index from end to end.
 func (w *world) loadMappings(ctx context.Context, tx *sqlx.Tx, provider string, remotes []string) error {
 	ids := make([]string, 0, len(w.customers))
 	for id := range w.customers {
@@ -152,14 +153,14 @@ func (w *world) loadMappings(ctx context.Context, tx *sqlx.Tx, provider string, 
 		  SELECT a.* FROM unnest($2::text[]) AS c (id)
 		  CROSS JOIN LATERAL (
 		    SELECT * FROM entity_integration_mappings
-		    WHERE provider_type = $1 AND entity_type = 'customer' AND entity_id = c.id AND archived_at IS NULL
-		    LIMIT 1) a
+		    WHERE entity_id = c.id OFFSET 0) a
+		  WHERE a.provider_type = $1 AND a.entity_type = 'customer' AND a.archived_at IS NULL
 		  UNION ALL
 		  SELECT b.* FROM unnest($3::text[]) AS r (id)
 		  CROSS JOIN LATERAL (
 		    SELECT * FROM entity_integration_mappings
-		    WHERE provider_type = $1 AND entity_type = 'customer' AND provider_entity_id = r.id OFFSET 0) b
-		  WHERE b.archived_at IS NOT NULL OR b.entity_id <> ALL($2::text[])
+		    WHERE provider_entity_id = r.id OFFSET 0) b
+		  WHERE b.provider_type = $1 AND b.entity_type = 'customer' AND (b.archived_at IS NOT NULL OR b.entity_id <> ALL($2::text[]))
 		) m
 		ORDER BY m.archived_at NULLS LAST`, provider, pq.Array(ids), pq.Array(remotes))
 	if err != nil {
