@@ -352,7 +352,7 @@ func ownAndDone(s RemoteState, m Mapping, p Policy) bool {
 // from in between that arrives late would look newer than it is.
 func equal(s RemoteState, m Mapping) Decision {
 	d := echo(ReasonEqual)
-	m.AsOfFrom, m.AsOf = latest(s.SeenFrom, m.AsOfFrom), latest(s.SeenTo, m.AsOf)
+	m.Confirm(s.SeenFrom, s.SeenTo)
 	d.Act, d.Mapping = ActAdvance, &m
 	return d
 }

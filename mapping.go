@@ -78,6 +78,11 @@ func (m Mapping) RefusesLink() error {
 	return nil
 }
 
+// Confirm notes that the base was seen to be true between these times, too.
+func (m *Mapping) Confirm(from, to time.Time) {
+	m.AsOfFrom, m.AsOf = latest(from, m.AsOfFrom), latest(to, m.AsOf)
+}
+
 // MappingQuery selects mappings, newest first. Empty values select everything that is live; State Ended selects what is
 // not.
 type MappingQuery struct {

@@ -52,6 +52,12 @@ func (s *fakeStore) enter(method string) (func(), error) {
 	return s.mu.Unlock, s.err
 }
 
+func (s *fakeStore) called(method string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[method]
+}
+
 // written is how often the store was asked to write.
 func (s *fakeStore) written() int {
 	s.mu.Lock()
@@ -140,6 +146,14 @@ func (s *fakeStore) Ingest(_ context.Context, _ string, e tandem.Event) (tandem.
 		return tandem.Ingested{Row: "pev_1", State: tandem.EventEcho}, err
 	}
 	return tandem.Ingested{Row: "pev_1", State: tandem.EventReceived, Open: true}, err
+}
+
+// IngestAndApply is Ingest to a store that decides nothing.
+func (s *fakeStore) IngestAndApply(ctx context.Context, provider string, e tandem.Event) (tandem.Ingested, error) {
+	s.mu.Lock()
+	s.calls["IngestAndApply"]++
+	s.mu.Unlock()
+	return s.Ingest(ctx, provider, e)
 }
 
 // put stores a customer with everything a test leaves out.

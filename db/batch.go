@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
@@ -163,9 +164,9 @@ func (b *batch) writeMappings(ctx context.Context, tx *sqlx.Tx) error {
 			cols = inserts
 		}
 		cols.add(m.ID, m.CustomerID, m.Provider, m.RemoteID, string(m.State), jsonText(m.Base, ""), timeText(m.AsOfFrom),
-			timeText(m.AsOf), jsonText(m.Claim, ""), jsonText(m.Epoch, ""), jsonText(m.Pushed, ""),
+			timeText(m.AsOf), jsonText(m.Claim, ""), strconv.Itoa(m.Epoch), strconv.FormatInt(m.Pushed, 10),
 			jsonText(m.Conflicts, "[]"), jsonText(m.LastError, ""), jsonText(m.Metadata, "{}"), string(m.ArchivedReason),
-			jsonText(w.version, ""))
+			strconv.FormatInt(w.version, 10))
 	}
 	if err := inserts.exec(ctx, tx, insertMappings); err != nil {
 		return err

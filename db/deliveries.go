@@ -27,6 +27,30 @@ type deliveries struct {
 	flying  int
 }
 
+// delivery is one call of Ingest on its way through a shared transaction.
+type delivery struct {
+	ctx      context.Context // of the caller: one that has gone needs no answer
+	provider string
+	event    tandem.Event
+	apply    bool // in the transaction that stores it
+
+	out  tandem.Ingested
+	err  error
+	done chan struct{} // closed when out and err are set
+}
+
+// deliver waits until the delivery is written.
+func (g *deliveries) deliver(d *delivery) (tandem.Ingested, error) {
+	d.done = make(chan struct{})
+	g.add(d)
+	select {
+	case <-d.done:
+		return d.out, d.err
+	case <-d.ctx.Done(): // it may be written all the same; the next delivery is counted on that row
+		return tandem.Ingested{}, translate(d.ctx.Err())
+	}
+}
+
 func (g *deliveries) add(d *delivery) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -44,7 +68,7 @@ func (g *deliveries) fly() {
 	}
 }
 
-// take is the next deliveries of one provider; none ends the flight. Callers that have gone are passed over, so that
+// take is the next deliveries of one provider and one kind; none ends the flight. Callers that have gone are passed over, so that
 // what waits is bounded by who waits.
 func (g *deliveries) take() []*delivery {
 	g.mu.Lock()
@@ -55,8 +79,9 @@ func (g *deliveries) take() []*delivery {
 		return nil
 	}
 	var taken, left []*delivery
+	first := g.waiting[0]
 	for _, d := range g.waiting {
-		if d.provider == g.waiting[0].provider && len(taken) < deliveriesAtOnce {
+		if d.provider == first.provider && d.apply == first.apply && len(taken) < deliveriesAtOnce {
 			taken = append(taken, d)
 		} else {
 			left = append(left, d)
@@ -66,16 +91,22 @@ func (g *deliveries) take() []*delivery {
 	return taken
 }
 
-// settle writes deliveries and answers their callers. When the database refuses the company it is asked one by one, so
-// that an event it cannot hold fails alone.
+// settle writes deliveries and answers their callers. When the database refuses the company it is halved, so that an
+// event it cannot hold fails alone. What could not be applied, alone or because somebody is in the way, is stored as it is.
 func (g *deliveries) settle(ds []*delivery) {
 	err := g.attempt(ds)
 	class := tandem.ClassOf(err)
-	if err != nil && len(ds) > 1 && class != tandem.Transient && class != tandem.Ambiguous {
+	switch {
+	case err == nil || class == tandem.Ambiguous:
+	case ds[0].apply && (class == tandem.Transient || len(ds) == 1):
 		for _, d := range ds {
-			d.err = g.attempt([]*delivery{d})
-			close(d.done)
+			d.apply = false
 		}
+		g.settle(ds)
+		return
+	case class != tandem.Transient && len(ds) > 1:
+		g.settle(ds[:len(ds)/2])
+		g.settle(ds[len(ds)/2:])
 		return
 	}
 	for _, d := range ds {

@@ -235,14 +235,7 @@ func (w *world) apply(b *batch, s tandem.RemoteState, work tandem.Work) tandem.O
 	if out.Fetch {
 		return out
 	}
-	if s.Source == tandem.FromEvent && s.EventID != "" {
-		work.Cause.ID = s.EventID // of a batch of events, each names itself
-	}
-	if s.Deleted {
-		b.tombstones = append(b.tombstones, s)
-		w.tombstones[s.RemoteID] = true
-	}
-	w.write(b, &d, work)
+	w.take(b, s, &d, work)
 	if d.Mapping != nil {
 		out.CustomerID, out.MappingID = d.Mapping.CustomerID, d.Mapping.ID
 	}
@@ -250,6 +243,18 @@ func (w *world) apply(b *batch, s tandem.RemoteState, work tandem.Work) tandem.O
 		b.events = append(b.events, eventWrite{row, d.State, d.Reason})
 	}
 	return out
+}
+
+// take collects what was decided about a state.
+func (w *world) take(b *batch, s tandem.RemoteState, d *tandem.Decision, work tandem.Work) {
+	if s.Source == tandem.FromEvent && s.EventID != "" {
+		work.Cause.ID = s.EventID // of a batch of events, each names itself
+	}
+	if s.Deleted {
+		b.tombstones = append(b.tombstones, s)
+		w.tombstones[s.RemoteID] = true
+	}
+	w.write(b, d, work)
 }
 
 // write collects what was decided, giving new rows their ids.

@@ -80,6 +80,10 @@ func (b *both) Ingest(ctx context.Context, provider string, e tandem.Event) (tan
 	return write(ctx, b, "ingest", func(s Store) (tandem.Ingested, error) { return s.Ingest(ctx, provider, e) })
 }
 
+func (b *both) IngestAndApply(ctx context.Context, provider string, e tandem.Event) (tandem.Ingested, error) {
+	return write(ctx, b, "ingest and apply", func(s Store) (tandem.Ingested, error) { return s.IngestAndApply(ctx, provider, e) })
+}
+
 func (b *both) Waiting(ctx context.Context, provider string, remoteIDs []string, limit int) ([]tandem.LedgerRow, error) {
 	return read(b, "waiting", func(s Store) ([]tandem.LedgerRow, error) {
 		rows, err := s.Waiting(ctx, provider, remoteIDs, limit)

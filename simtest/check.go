@@ -102,7 +102,7 @@ func (w *world) checkRest() {
 	}
 	for _, e := range w.remote.events {
 		if !e.dropped {
-			w.deliver(e, NoFault, false)
+			w.deliver(e, mailing{})
 		}
 	}
 	w.settle(nil)

@@ -29,6 +29,7 @@ type Store interface {
 	Resolve(ctx context.Context, r tandem.Resolve, work tandem.Work) (tandem.Mapping, error)
 	ApplyRemote(ctx context.Context, states []tandem.RemoteState, work tandem.Work) ([]tandem.Outcome, error)
 	Ingest(ctx context.Context, provider string, e tandem.Event) (tandem.Ingested, error)
+	IngestAndApply(ctx context.Context, provider string, e tandem.Event) (tandem.Ingested, error)
 	Waiting(ctx context.Context, provider string, remoteIDs []string, limit int) ([]tandem.LedgerRow, error)
 	Unfinished(ctx context.Context, provider string, remoteIDs []string) ([]string, error)
 

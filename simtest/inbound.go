@@ -133,24 +133,36 @@ func (w *world) poke(remotes ...string) bool {
 	return ok
 }
 
-// deliver is one delivery of an event to the webhook handler, which cannot always wake somebody.
-func (w *world) deliver(e *event, fault Fault, unwoken bool) {
+// mailing is what the times are like when an event is delivered.
+type mailing struct {
+	fault   Fault
+	unwoken bool // nobody can be woken
+	busy    bool // and nobody is to be: workflows cannot keep up
+}
+
+// deliver is one delivery of an event to the webhook handler.
+func (w *world) deliver(e *event, m mailing) {
 	e.sent++
 	e.underWay++
 	defer func() { e.underWay-- }()
+	ingest := w.store.Ingest
+	if m.busy {
+		ingest = w.store.IngestAndApply
+		w.taken++
+	}
 	var in tandem.Ingested
-	ok := w.armed(fault, "ingest", func(ctx context.Context) (err error) {
-		in, err = w.store.Ingest(ctx, ProviderName, e.body())
+	ok := w.armed(m.fault, "ingest", func(ctx context.Context) (err error) {
+		in, err = ingest(ctx, ProviderName, e.body())
 		return err
 	})
 	if !ok {
 		return // the provider sends it again
 	}
 	e.delivered++
-	w.tell("webhook: %s %s %s at %s key %t: %s", e.state.EventID, e.state.EventType, show(e.state.Fields), sec(e.state.SeenTo), e.state.Key != "", in.State)
+	w.tell("webhook: %s %s %s at %s key %t busy %t: %s", e.state.EventID, e.state.EventType, show(e.state.Fields), sec(e.state.SeenTo), e.state.Key != "", m.busy, in.State)
 	switch {
-	case in.Open && unwoken:
-		w.sweep = true // nobody could be told; the drain finds it
+	case in.Open && (m.unwoken || m.busy):
+		w.sweep = true // nobody was told; the drain finds it
 	case in.Open:
 		w.inboundOf(e.state.RemoteID).due = true
 	}

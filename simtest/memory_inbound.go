@@ -2,45 +2,71 @@ package simtest
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tandem-sync/tandem"
 )
 
 // Ingest is the webhook handler's transaction: what changes nothing is finished at once.
 func (s *Memory) Ingest(_ context.Context, provider string, e tandem.Event) (tandem.Ingested, error) {
+	return s.ingest(provider, e, func(d *tandem.Decision) bool {
+		if d.Act != tandem.ActAdvance {
+			return false
+		}
+		m := s.live(d.Mapping.CustomerID)
+		m.AsOfFrom, m.AsOf = d.Mapping.AsOfFrom, d.Mapping.AsOf
+		m.Version++
+		return true
+	})
+}
+
+// IngestAndApply is the same while workflows cannot keep up.
+func (s *Memory) IngestAndApply(_ context.Context, provider string, e tandem.Event) (tandem.Ingested, error) {
+	return s.ingest(provider, e, func(d *tandem.Decision) bool {
+		waits := slices.ContainsFunc(s.ledger, func(row *tandem.LedgerRow) bool {
+			return row.ObjectID == e.ObjectID && row.State == tandem.EventReceived
+		})
+		open := d.Mapping != nil && d.Mapping.State != tandem.Synced && d.Mapping.State != tandem.Ended
+		if waits || d.State == tandem.EventConflict || d.Act == tandem.ActFetch || d.Act != tandem.ActAdvance && (d.Poke || open) {
+			return false
+		}
+		if e.State.Deleted {
+			s.tombstones[e.State.RemoteID] = true
+		}
+		s.write(d, tandem.Work{Cause: tandem.Cause{Kind: tandem.ByWebhook, ID: e.ID}}, map[string]bool{})
+		return true
+	})
+}
+
+// ingest stores a new event, whose end it is if it changes nothing, or if done sees to it.
+func (s *Memory) ingest(provider string, e tandem.Event, done func(d *tandem.Decision) bool) (tandem.Ingested, error) {
 	var out tandem.Ingested
 	err := s.tx(func() error {
-		d := tandem.Decide(*e.State, s.view(*e.State), s.policy)
-		switch {
-		case d.Act == tandem.ActNone && d.State != tandem.EventConflict:
-		case d.Act == tandem.ActAdvance:
-			m := s.live(d.Mapping.CustomerID)
-			m.AsOfFrom, m.AsOf = d.Mapping.AsOfFrom, d.Mapping.AsOf
-			m.Version++
-		default:
-			d.State, d.Reason = tandem.EventReceived, ""
+		i := slices.IndexFunc(s.ledger, func(row *tandem.LedgerRow) bool { return row.EventID == e.ID })
+		if i < 0 {
+			d := tandem.Decide(*e.State, s.view(*e.State), s.policy)
+			if (d.Act != tandem.ActNone || d.State == tandem.EventConflict) && !done(&d) {
+				d = tandem.Decision{State: tandem.EventReceived}
+			}
+			s.newRow(provider, e, d)
+			i = len(s.ledger) - 1
+		} else {
+			s.ledger[i].Deliveries++
 		}
-		row := s.ledgerRow(provider, e, d)
+		row := s.ledger[i]
 		out = tandem.Ingested{Row: row.ID, State: row.State, Open: row.State == tandem.EventReceived}
 		return nil
 	})
 	return out, err
 }
 
-func (s *Memory) ledgerRow(provider string, e tandem.Event, d tandem.Decision) *tandem.LedgerRow {
-	for _, row := range s.ledger {
-		if row.EventID == e.ID {
-			row.Deliveries++
-			return row
-		}
-	}
+func (s *Memory) newRow(provider string, e tandem.Event, d tandem.Decision) {
 	row := &tandem.LedgerRow{
 		ID: s.newID("pev"), Provider: provider, EventID: e.ID, Type: e.Type, ObjectID: e.ObjectID, Created: e.Created,
 		Key: e.Key, Payload: e.Payload, Deliveries: 1,
 	}
 	end(row, d)
 	s.ledger = append(s.ledger, row)
-	return row
 }
 
 func end(row *tandem.LedgerRow, d tandem.Decision) {

@@ -170,7 +170,7 @@ func (w *world) mail(s step) {
 	}
 	e := open[s.Which%len(open)]
 	if s.Kind == "deliver" {
-		w.deliver(e, s.fault(), s.Fault && s.Break == NoFault)
+		w.deliver(e, mailing{fault: s.fault(), unwoken: s.Fault && s.Break == NoFault, busy: s.Field == "k"})
 	} else if e.sent == 0 && !e.state.Deleted {
 		e.dropped = true
 		w.tell("network: %s is never delivered", e.state.EventID)

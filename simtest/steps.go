@@ -89,7 +89,7 @@ func (w *world) left() []func() {
 	}
 	for _, e := range w.remote.events {
 		if !e.dropped && e.delivered == 0 && e.underWay == 0 {
-			acts = append(acts, func() { w.deliver(e, NoFault, false) })
+			acts = append(acts, func() { w.deliver(e, mailing{}) })
 		}
 	}
 	switch {
