@@ -14,7 +14,8 @@ import (
 const (
 	startsAtOnce = 64                     // Inbound workflows being started, per process
 	startTimeout = 5 * time.Second        // the SDK gives one attempt half of it
-	overflowing  = 5 * time.Second        // how long everything goes to the drain after something had to
+	overflowing  = 5 * time.Second        // how long everything goes to the drain after something had to, the first time
+	overflowMost = time.Minute            // and when that goes on happening
 	drainPause   = 250 * time.Millisecond // between two signals to the drain
 	drainBackoff = 5 * time.Second        // the longest pause while Temporal does not take them
 )
@@ -24,7 +25,7 @@ const (
 //
 // An event normally gets the Inbound workflow of its remote customer. When all slots are busy, or Temporal refuses, it
 // is left to the provider's drain, and so is everything else for the next seconds: starting workflows one by one is what
-// a busy Temporal has to be spared.
+// a busy Temporal has to be spared. For that time, the store is asked to apply events as it takes them in.
 type handover struct {
 	starter tandem.Starter
 	log     *slog.Logger
@@ -41,8 +42,9 @@ type handover struct {
 // overflow is what is known about the drain of one provider.
 type overflow struct {
 	until time.Time // everything goes to the drain
-	asked bool      // something was stored that no signal has told of yet
-	runs  bool      // somebody is signalling
+	lasts time.Duration
+	asked bool // something was stored that no signal has told of yet
+	runs  bool // somebody is signalling
 }
 
 const (
@@ -66,7 +68,7 @@ func (h *handover) close() {
 func (h *handover) pass(provider, remoteID, row string) {
 	if h.draining(provider) {
 		h.count(provider, wayDrain)
-		h.drain(provider, 0)
+		h.drain(provider, false)
 		return
 	}
 	select {
@@ -78,7 +80,7 @@ func (h *handover) pass(provider, remoteID, row string) {
 		})
 	default:
 		h.count(provider, wayDrain)
-		h.drain(provider, overflowing)
+		h.drain(provider, true)
 	}
 }
 
@@ -88,7 +90,7 @@ func (h *handover) start(provider, remoteID, row string) {
 	if _, err := h.starter.Inbound(ctx, provider, remoteID, []string{row}); err != nil {
 		h.log.LogAttrs(ctx, slog.LevelWarn, "inbound.not_started", slog.String("provider", provider), slog.String("remote_id", remoteID),
 			slog.Any("error", err))
-		h.drain(provider, overflowing)
+		h.drain(provider, true)
 	}
 	chaos.Point("wh.after_start")
 }
@@ -100,9 +102,9 @@ func (h *handover) draining(provider string) bool {
 	return o != nil && time.Now().Before(o.until)
 }
 
-// drain has the drain signalled: by a signal that leaves after this moment, and thus after the event was stored. For that
-// long, everything else goes there too.
-func (h *handover) drain(provider string, forThatLong time.Duration) {
+// drain has the drain signalled: by a signal that leaves after this moment, and thus after the event was stored. When
+// that is because workflows cannot keep up, everything else goes there too for a while.
+func (h *handover) drain(provider string, overflows bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	o := h.drains[provider]
@@ -111,8 +113,8 @@ func (h *handover) drain(provider string, forThatLong time.Duration) {
 		h.drains[provider] = o
 	}
 	o.asked = true
-	if forThatLong > 0 {
-		o.until = time.Now().Add(forThatLong)
+	if overflows {
+		o.extend(time.Now())
 	}
 	if !o.runs && h.ctx.Err() == nil {
 		o.runs = true
@@ -152,5 +154,18 @@ func (h *handover) take(o *overflow) bool {
 func (h *handover) again(o *overflow) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	o.asked, o.until = true, time.Now().Add(overflowing)
+	o.asked = true
+	o.extend(time.Now())
+}
+
+// extend has everything go to the drain from now on. To find out whether that is still needed costs as many workflows as
+// can be started at once, so each time that it turns out to be, the next try comes twice as late.
+func (o *overflow) extend(now time.Time) {
+	switch calm := now.Sub(o.until); {
+	case calm > o.lasts: // the first time is one of these
+		o.lasts = overflowing
+	case calm > 0:
+		o.lasts = min(2*o.lasts, overflowMost)
+	}
+	o.until = now.Add(o.lasts)
 }

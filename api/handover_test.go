@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tandem-sync/tandem/api"
 )
 
 // eventually waits for what goes on behind an answer.
@@ -64,6 +66,17 @@ func TestHandover(t *testing.T) {
 		assert.LessOrEqual(t, len(f.starter.inbounds()), startsAtOnce)
 	})
 
+	t.Run("events_are_applied_as_they_are_stored_after_an_overflow_and_not_before", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t)
+		f.starter.busy = make(chan struct{})
+		defer close(f.starter.busy)
+		f.deliverNew(t, 0, startsAtOnce+1)
+		require.Zero(t, f.store.called("IngestAndApply"), "people want to see a workflow while there is room for one")
+		f.deliverNew(t, 100, 110)
+		assert.Equal(t, 10, f.store.called("IngestAndApply"))
+	})
+
 	t.Run("the_drain_is_told_of_what_came_after_the_last_signal", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t)
@@ -82,4 +95,26 @@ func TestHandover(t *testing.T) {
 		f.eventually(t, func() bool { return len(f.starter.inbounds()) == 3 })
 		f.Close()
 	})
+}
+
+func TestOverflow(t *testing.T) {
+	t.Parallel()
+	begin := time.Date(2031, 5, 1, 12, 0, 0, 0, time.UTC)
+	var o api.Overflow
+	for _, tt := range []struct {
+		at, until time.Duration
+		why       string
+	}{
+		{0, 5, "the first time"},
+		{3, 8, "a start that was under way fails: the pause begins again, no longer than it was"},
+		{9, 19, "the first try after it finds no room either"},
+		{20, 40, "nor the second"},
+		{41, 81, ""},
+		{82, 142, "a minute at most"},
+		{143, 203, ""},
+		{203 + 61, 203 + 61 + 5, "a calm as long as the pause before: all is forgotten"},
+	} {
+		o.Extend(begin.Add(tt.at * time.Second))
+		require.Equal(t, begin.Add(tt.until*time.Second), o.Until(), tt.why)
+	}
 }

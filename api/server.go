@@ -23,6 +23,7 @@ type store interface {
 	Reserve(ctx context.Context, keyHash, bodyHash, customerID string) (tandem.Reservation, error)
 	// Ingest writes the event into the ledger, or counts one more delivery of it.
 	Ingest(ctx context.Context, provider string, e tandem.Event) (tandem.Ingested, error)
+	IngestAndApply(ctx context.Context, provider string, e tandem.Event) (tandem.Ingested, error)
 }
 
 type customerReader interface {

@@ -76,7 +76,11 @@ func (s *Server) take(c echo.Context, p tandem.Provider) (receipt, error) {
 	chaos.Point("wh.after_verify_before_ledger")
 	ctx, cancel := context.WithTimeout(c.Request().Context(), ingestTimeout)
 	defer cancel()
-	if r.ingested, err = s.store.Ingest(ctx, p.Name(), r.event); err != nil {
+	ingest := s.store.Ingest
+	if s.handover.draining(p.Name()) {
+		ingest = s.store.IngestAndApply // spares the drain whatever it would do the same way
+	}
+	if r.ingested, err = ingest(ctx, p.Name(), r.event); err != nil {
 		return r, err
 	}
 	if r.ingested.Open && r.event.State != nil {

@@ -15,7 +15,7 @@ import (
 
 // cpu is processor time by who used it. On a busy machine it says more than a rate does: divided by the events it stays
 // the same when others take the cores away.
-type cpu struct{ tandem, postgres, sender time.Duration }
+type cpu struct{ tandem, postgres, sender, temporal time.Duration }
 
 // used reads the processor time since the start, of the processes that live. Linux only.
 func (s *stack) used(t *testing.T) (c cpu) {
@@ -31,6 +31,9 @@ func (s *stack) used(t *testing.T) (c cpu) {
 			} else {
 				c.tandem += spent[pid]
 			}
+		}
+		if strings.HasPrefix(names[pid], "temporal") {
+			c.temporal += spent[pid]
 		}
 	}
 	c.sender = spent[os.Getpid()]
@@ -70,6 +73,6 @@ func processes(t *testing.T) (parents map[int]int, names map[int]string, spent m
 // per says what one of n events cost since before.
 func (c cpu) per(n int, before cpu) string {
 	each := func(d time.Duration) int64 { return (d / time.Duration(n)).Microseconds() }
-	return fmt.Sprintf("µs of processor per event: tandem %d, postgres %d, sender %d",
-		each(c.tandem-before.tandem), each(c.postgres-before.postgres), each(c.sender-before.sender))
+	return fmt.Sprintf("µs of processor per event: tandem %d, postgres %d, sender %d, temporal %d",
+		each(c.tandem-before.tandem), each(c.postgres-before.postgres), each(c.sender-before.sender), each(c.temporal-before.temporal))
 }

@@ -91,6 +91,14 @@ func (s *stack) stopTemporal(t *testing.T) {
 	require.NoError(t, s.temporal.Stop())
 }
 
+// number reads a setting of a run.
+func number(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
 func (s *stack) count(t *testing.T, query string, args ...any) (n int) {
 	t.Helper()
 	require.NoError(t, s.db.Get(&n, query, args...))

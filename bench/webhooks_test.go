@@ -22,10 +22,14 @@ import (
 )
 
 const (
-	events      = 20_000
 	connections = 32
 	perCustomer = 2 // a creation and edits, sent in their order
-	customers   = events / perCustomer
+)
+
+// What is promised is promised of 20,000 events; BENCH_EVENTS makes a shorter look.
+var (
+	events    = number("BENCH_EVENTS", 20_000)
+	customers = events / perCustomer
 )
 
 // TestWebhooks sends events nobody has seen, as fast as they are answered, and waits until all of them are applied:
@@ -60,12 +64,11 @@ func TestWebhooks(t *testing.T) {
 		s.stopTemporal(t)
 		before := s.used(t)
 		sent := s.round(t, "b", customers)
-		require.Equal(t, events, s.count(t, `SELECT count(*) FROM provider_events WHERE state = 'received'`))
+		waiting := s.count(t, `SELECT count(*) FROM provider_events WHERE state = 'received'`)
+		sent.report("new, Temporal stopped", sent.took, s.used(t).per(events, before))
 		s.startTemporal(t)
-		back := time.Now()
-		waited := s.drainBegan(t)
-		sent.report("new, Temporal stopped", s.drained(t, back)-waited, s.used(t).per(events, before))
-		fmt.Printf("  (the drain began %.1f s after Temporal was back)\n", waited.Seconds())
+		fmt.Printf("  (%d of them waited for Temporal, and for %.1f s after it was back)\n", waiting, s.drained(t, time.Now()).Seconds())
+		require.Less(t, waiting, events/20, "those that were given to workflows before anybody knew that Temporal is away")
 		s.complete(t, "b")
 	})
 }
@@ -191,15 +194,6 @@ const anyWaiting = `SELECT CASE WHEN EXISTS (SELECT 1 FROM provider_events WHERE
 func (s *stack) drained(t *testing.T, begun time.Time) time.Duration {
 	t.Helper()
 	require.Eventually(t, func() bool { return s.count(t, anyWaiting) == 0 }, 5*time.Minute, 100*time.Millisecond)
-	return time.Since(begun)
-}
-
-func (s *stack) drainBegan(t *testing.T) time.Duration {
-	t.Helper()
-	begun := time.Now()
-	require.Eventually(t, func() bool {
-		return s.count(t, `SELECT CASE WHEN EXISTS (SELECT 1 FROM provider_events WHERE state = 'applied' AND event_id LIKE 'evt_b%' LIMIT 1) THEN 1 ELSE 0 END`) == 1
-	}, time.Minute, 50*time.Millisecond)
 	return time.Since(begun)
 }
 
