@@ -73,7 +73,9 @@ func fromPostgres(err *pq.Error) error {
 		return &tandem.Error{Class: tandem.Transient, Code: tandem.CodeUnavailable, Message: "the database is not available", Err: err}
 	case "25": // read-only while a standby takes over
 		return &tandem.Error{Class: tandem.Transient, Code: tandem.CodeUnavailable, Message: "the database does not take writes", Err: err}
-	case "40", "55": // serialization, deadlock, lock not available
+	case "55": // a lock was waited for as long as was said: waiting again at once is not what was meant
+		return &tandem.Error{Class: tandem.Transient, Code: tandem.CodeUnavailable, Message: "a row is held by somebody else", Err: err}
+	case "40": // serialization, deadlock
 		return &tandem.Error{Class: tandem.Transient, Code: codeRace, Message: "lost against another transaction", Err: err}
 	}
 	return &tandem.Error{Class: tandem.Bug, Code: tandem.CodeInternal, Message: "the database refused a statement (" + string(err.Code) + " " + err.Constraint + ")", Err: err}

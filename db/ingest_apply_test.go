@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -163,6 +164,15 @@ func TestIngestAndApply(t *testing.T) {
 	})
 }
 
+func count(statements []string, text string) (n int) {
+	for _, s := range statements {
+		if strings.HasPrefix(s, text) {
+			n++
+		}
+	}
+	return n
+}
+
 func TestWhatIngestCannotSettleWaits(t *testing.T) {
 	t.Parallel()
 
@@ -232,13 +242,16 @@ func TestWhatIngestCannotSettleWaits(t *testing.T) {
 
 	t.Run("what somebody holds for long: the provider has its answer", func(t *testing.T) {
 		t.Parallel()
-		b := setup(t)
+		b, p := throughProxy(t)
 		b.apply(event("cus_1", 10, adaThere))
 		tx, err := b.DB().BeginTx(b.ctx, nil)
 		require.NoError(t, err)
 		_, err = tx.Exec(`SELECT 1 FROM customers FOR UPDATE`)
 		require.NoError(t, err)
-		require.Equal(t, tandem.EventReceived, b.takenIn(event("cus_1", 20, named("Grace"))).State)
+		statements := p.during(func() {
+			require.Equal(t, tandem.EventReceived, b.takenIn(event("cus_1", 20, named("Grace"))).State)
+		})
+		require.Equal(t, 2, count(statements, "BEGIN"), "it is waited for once")
 		require.NoError(t, tx.Rollback())
 		b.drained("cus_1", "Grace")
 		require.Equal(t, "Grace", b.linkedTo("cus_1").Name)
