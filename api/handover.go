@@ -12,7 +12,8 @@ import (
 
 // What limits the handing over of events. See docs/architecture.md, "When webhooks come faster than workflows".
 const (
-	startsAtOnce = 64                     // Inbound workflows being started, per process
+	startsAtOnce = 32                     // Inbound workflows being started, per process
+	startsToTry  = 8                      // the same while it is not known whether there is room again
 	startTimeout = 5 * time.Second        // the SDK gives one attempt half of it
 	overflowing  = 5 * time.Second        // how long everything goes to the drain after something had to, the first time
 	overflowMost = time.Minute            // and when that goes on happening
@@ -23,20 +24,20 @@ const (
 // handover passes events on after the provider has its 200. What it is given is in the ledger, so nothing here can lose
 // an event, only delay it: whatever this process cannot pass on, the scheduled drain finds.
 //
-// An event normally gets the Inbound workflow of its remote customer. When all slots are busy, or Temporal refuses, it
+// An event normally gets the Inbound workflow of its remote customer. When too many are being started, or Temporal refuses, it
 // is left to the provider's drain, and so is everything else for the next seconds: starting workflows one by one is what
 // a busy Temporal has to be spared. For that time, the store is asked to apply events as it takes them in.
 type handover struct {
 	starter tandem.Starter
 	log     *slog.Logger
 	count   func(provider, way string)
-	slots   chan struct{}
 	ctx     context.Context // ends when the process stops
 	stop    context.CancelFunc
 	all     sync.WaitGroup
 
-	mu     sync.Mutex
-	drains map[string]*overflow
+	mu       sync.Mutex
+	starting int
+	drains   map[string]*overflow
 }
 
 // overflow is what is known about the drain of one provider.
@@ -53,7 +54,7 @@ const (
 )
 
 func newHandover(s tandem.Starter, log *slog.Logger, count func(provider, way string)) *handover {
-	h := &handover{starter: s, log: log, count: count, slots: make(chan struct{}, startsAtOnce), drains: map[string]*overflow{}}
+	h := &handover{starter: s, log: log, count: count, drains: map[string]*overflow{}}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	return h
 }
@@ -71,17 +72,37 @@ func (h *handover) pass(provider, remoteID, row string) {
 		h.drain(provider, false)
 		return
 	}
-	select {
-	case h.slots <- struct{}{}:
-		h.count(provider, wayWorkflow)
-		h.all.Go(func() {
-			defer func() { <-h.slots }()
-			h.start(provider, remoteID, row)
-		})
-	default:
+	if !h.begin(provider) {
 		h.count(provider, wayDrain)
 		h.drain(provider, true)
+		return
 	}
+	h.count(provider, wayWorkflow)
+	h.all.Go(func() {
+		defer h.end()
+		h.start(provider, remoteID, row)
+	})
+}
+
+// begin takes room for one start, if there is any.
+func (h *handover) begin(provider string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	room := startsAtOnce
+	if o := h.drains[provider]; o != nil && time.Since(o.until) <= o.lasts {
+		room = startsToTry
+	}
+	if h.starting >= room {
+		return false
+	}
+	h.starting++
+	return true
+}
+
+func (h *handover) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.starting--
 }
 
 func (h *handover) start(provider, remoteID, row string) {
@@ -158,8 +179,9 @@ func (h *handover) again(o *overflow) {
 	o.extend(time.Now())
 }
 
-// extend has everything go to the drain from now on. To find out whether that is still needed costs as many workflows as
-// can be started at once, so each time that it turns out to be, the next try comes twice as late.
+// extend has everything go to the drain from now on. To find out whether that is still needed costs workflows that a busy
+// Temporal has no room for, so it is tried with few, and each time that it turns out to be needed, the next try comes
+// twice as late.
 func (o *overflow) extend(now time.Time) {
 	switch calm := now.Sub(o.until); {
 	case calm > o.lasts: // the first time is one of these

@@ -28,7 +28,7 @@ func (f *fixture) deliverNew(t testing.TB, from, to int) {
 	}
 }
 
-const startsAtOnce = 64
+const startsAtOnce = 32
 
 func TestHandover(t *testing.T) {
 	t.Parallel()
