@@ -99,10 +99,10 @@ func TestHandover(t *testing.T) {
 
 func TestOverflow(t *testing.T) {
 	t.Parallel()
-	begin := time.Date(2031, 5, 1, 12, 0, 0, 0, time.UTC)
+	second := func(n int) time.Time { return time.Date(2031, 5, 1, 12, 0, n, 0, time.UTC) }
 	var o api.Overflow
 	for _, tt := range []struct {
-		at, until time.Duration
+		at, until int // seconds
 		why       string
 	}{
 		{0, 5, "the first time"},
@@ -114,7 +114,7 @@ func TestOverflow(t *testing.T) {
 		{143, 203, ""},
 		{203 + 61, 203 + 61 + 5, "a calm as long as the pause before: all is forgotten"},
 	} {
-		o.Extend(begin.Add(tt.at * time.Second))
-		require.Equal(t, begin.Add(tt.until*time.Second), o.Until(), tt.why)
+		o.Extend(second(tt.at))
+		require.Equal(t, second(tt.until), o.Until(), tt.why)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/jmoiron/sqlx"
 
@@ -239,83 +238,4 @@ func (b *batch) writeEvents(ctx context.Context, tx *sqlx.Tx) error {
 		SET state = u.state, reason = `+fmt.Sprintf(keepsEnd, "u.reason")+`, processed_at = now()
 		FROM unnest($1::text[], $2::text[], $3::text[]) AS u (id, state, reason)
 		WHERE e.id = u.id AND e.state = 'received'`)
-}
-
-// columns are the parameters of one set-based statement: one text array per column.
-type columns struct {
-	rows int
-	cols [][]string
-}
-
-func newColumns(n int) *columns { return &columns{cols: make([][]string, n)} }
-
-func (c *columns) add(values ...string) {
-	for i, v := range values {
-		c.cols[i] = append(c.cols[i], v)
-	}
-	c.rows++
-}
-
-// exec runs the statement unless there are no rows. Every row must count: one that did not means that a guard in the
-// statement refused it, and the transaction starts over.
-func (c *columns) exec(ctx context.Context, tx *sqlx.Tx, statement string) error {
-	n, err := c.run(ctx, tx, statement)
-	if err == nil && n != int64(c.rows) {
-		return &tandem.Error{Class: tandem.Transient, Code: codeRace, Message: "a row changed while it was being written"}
-	}
-	return err
-}
-
-func (c *columns) execAtMost(ctx context.Context, tx *sqlx.Tx, statement string) error {
-	_, err := c.run(ctx, tx, statement)
-	return err
-}
-
-func (c *columns) run(ctx context.Context, tx *sqlx.Tx, statement string) (int64, error) {
-	if c.rows == 0 {
-		return 0, nil
-	}
-	result, err := tx.ExecContext(ctx, statement, c.args()...)
-	if err != nil {
-		return 0, translate(err)
-	}
-	return result.RowsAffected()
-}
-
-func (c *columns) args() []any {
-	args := make([]any, len(c.cols))
-	for i, col := range c.cols {
-		args[i] = textArray(col)
-	}
-	return args
-}
-
-// textArray writes texts as Postgres reads an array of them. It is pq.Array with one allocation instead of one per
-// doubling: rows travel in these, whole webhook bodies among them.
-func textArray(texts []string) string {
-	size := len("{}")
-	for _, text := range texts {
-		size += len(text) + len(text)/8 + len(`"",`) // JSON has that many quotes
-	}
-	var out strings.Builder
-	out.Grow(size)
-	out.WriteByte('{')
-	for i, text := range texts {
-		if i > 0 {
-			out.WriteByte(',')
-		}
-		out.WriteByte('"')
-		written := 0
-		for at := range len(text) {
-			if text[at] == '"' || text[at] == '\\' {
-				out.WriteString(text[written:at])
-				out.WriteByte('\\')
-				written = at
-			}
-		}
-		out.WriteString(text[written:])
-		out.WriteByte('"')
-	}
-	out.WriteByte('}')
-	return out.String()
 }

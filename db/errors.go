@@ -18,9 +18,9 @@ const codeRace = "database_race"
 
 // What the server says about prepared statements that are not what we think they are. See prepared.go.
 const (
-	noSuchStatement pq.ErrorCode = "26000"
-	statementExists pq.ErrorCode = "42P05"
-	planOutdated    pq.ErrorCode = "0A000"
+	noSuchStatement = "26000"
+	statementExists = "42P05"
+	planOutdated    = "0A000"
 )
 
 // byConstraint is what breaking a named rule means to a caller.
