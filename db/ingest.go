@@ -67,7 +67,7 @@ func (s *Store) triage(ctx context.Context, tx *sqlx.Tx, g *group) error {
 			e.decision = d
 		}
 	}
-	return g.advance(ctx, tx)
+	return g.advance(ctx, tx, nil)
 }
 
 func changesNothing(d tandem.Decision) bool {
@@ -89,12 +89,13 @@ func (s *Store) worldOf(ctx context.Context, tx *sqlx.Tx, g *group, lock bool) (
 }
 
 // advance remembers that bases were still true at the time of these events. The mapping's version guards it: had
-// anything been recorded since the look, the row would not match, and the event waits for a closer one.
-func (g *group) advance(ctx context.Context, tx *sqlx.Tx) error {
+// anything been recorded since the look, the row would not match, and the event waits for a closer one. A mapping that
+// this transaction has written, for a later event, says it already.
+func (g *group) advance(ctx context.Context, tx *sqlx.Tx, written map[string]*mappingWrite) error {
 	newest := map[string]*tandem.Mapping{}
 	var ids []string
 	for _, e := range g.fresh {
-		if e.decision.Act != tandem.ActAdvance {
+		if e.decision.Act != tandem.ActAdvance || written[e.decision.Mapping.ID] != nil {
 			continue
 		}
 		m := *e.decision.Mapping
@@ -119,7 +120,7 @@ func (g *group) advance(ctx context.Context, tx *sqlx.Tx) error {
 		return translate(err)
 	}
 	for _, e := range g.fresh {
-		if e.decision.Act == tandem.ActAdvance && !slices.Contains(done, e.decision.Mapping.ID) {
+		if e.decision.Act == tandem.ActAdvance && written[e.decision.Mapping.ID] == nil && !slices.Contains(done, e.decision.Mapping.ID) {
 			e.decision = waits
 		}
 	}

@@ -37,12 +37,18 @@ func (s *Store) settle(ctx context.Context, tx *sqlx.Tx, g *group) error {
 			e.decision = d
 		case g.behind[e.state.RemoteID] || !settles(d):
 			g.behind[e.state.RemoteID] = true
+		case d.Act == tandem.ActAdvance && b.mappings[d.Mapping.ID] == nil:
+			e.decision = d
+			w.putMapping(d.Mapping)
 		default:
 			w.take(b, *e.state, &d, tandem.Work{Cause: tandem.Cause{Kind: tandem.ByWebhook}})
 			e.decision, e.applied = d, true
 		}
 	}
-	return b.flush(ctx, tx)
+	if err := b.flush(ctx, tx); err != nil {
+		return err
+	}
+	return g.advance(ctx, tx, b.mappings)
 }
 
 // settlePatience is how long one lock is waited for. Others hold these for the length of a transaction; who holds one

@@ -113,6 +113,22 @@ func TestIngestAndApply(t *testing.T) {
 		require.Equal(t, []string{"First", "Second", "Third"}, names)
 	})
 
+	t.Run("a base that is seen unchanged before, between and after edits that come along", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.apply(event("cus_1", 10, adaThere))
+		id := b.linkedTo("cus_1").ID
+		version := b.mapping(id).Version
+		require.Equal(t, []tandem.EventState{tandem.EventEcho, tandem.EventEcho}, b.together(event("cus_1", 30, adaThere), event("cus_1", 20, adaThere)))
+		require.Equal(t, at(30), b.mapping(id).AsOf)
+		require.Equal(t, version+1, b.mapping(id).Version)
+		require.Equal(t, []tandem.EventState{tandem.EventEcho, tandem.EventApplied, tandem.EventEcho, tandem.EventStale},
+			b.together(event("cus_1", 40, adaThere), event("cus_1", 50, named("Grace")), event("cus_1", 60, named("Grace")), event("cus_1", 25, named("Late"))))
+		require.Equal(t, at(60), b.mapping(id).AsOf)
+		require.Equal(t, version+2, b.mapping(id).Version)
+		require.Equal(t, "Grace", b.customer(id).Name)
+	})
+
 	t.Run("many customers at once each keep their order", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

@@ -89,13 +89,19 @@ const (
 	usesOfAnyPlan   = 512
 )
 
+// statementsAtMost is several times what there are; texts that somebody makes as he goes must not fill the server.
+const statementsAtMost = 256
+
 // prepared is the statement to run, nil for one that is better sent as text.
 func (c *preparedConn) prepared(ctx context.Context, query string, args []driver.NamedValue) (driver.Stmt, error) {
 	if !c.acts || len(args) == 0 || c.off.Load() {
 		return nil, nil
 	}
 	s := c.statements[query]
-	if s == nil {
+	switch {
+	case s == nil && len(c.statements) >= statementsAtMost:
+		return nil, nil
+	case s == nil:
 		s = &statement{}
 		c.statements[query] = s
 	}
