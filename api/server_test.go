@@ -227,6 +227,7 @@ func TestLogs(t *testing.T) {
 	f.call(t, http.MethodGet, "/canary", "", "X-Request-Id", "canary id")
 	f.deliver(t, updated, 0)
 	f.deliver(t, updated, time.Hour)
+	f.eventually(t, func() bool { return len(f.starter.inbounds()) == 1 }) // behind the answer
 	f.starter.err = &tandem.Error{Class: tandem.Bug, Code: "canary_code_is_fine", Message: "canary message", Err: errors.New("the cause")}
 	f.call(t, http.MethodPost, "/v1/customers", `{}`)
 
