@@ -55,6 +55,11 @@ const (
 	CodeOwnedByProvider   = "owned_by_provider" // a field that only the provider may change
 	CodeReadBudgetSpent   = "read_budget_spent" // the day's reads for events whose order is in doubt
 	CodeAccountChanged    = "account_changed"   // the key leads to another account than the customers here belong to
+	CodeRunNotFound       = "run_not_found"
+	CodeRunOpen           = "run_open"    // a provider has one run at a time
+	CodeRunEnded          = "run_ended"   // nothing is left to pause, resume or cancel
+	CodeRunMoved          = "run_moved"   // somebody else has taken the page in
+	CodeCursorGone        = "cursor_gone" // the customer a list was to go on behind has been deleted
 	CodeUnavailable       = "unavailable"
 	CodeInternal          = "internal"
 )

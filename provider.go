@@ -30,11 +30,15 @@ type Provider interface {
 	// Delete removes the remote customer; one that is gone already is success. Its state says Deleted.
 	Delete(ctx context.Context, remoteID string) (RemoteState, error)
 
-	// List reads one page, newest first.
+	// List reads one page, newest first. Errors: Invalid with CodeCursorGone when the customer the cursor stands for has
+	// been deleted since.
 	List(ctx context.Context, q ListQuery) (Page, error)
 
 	// Account names the account that the key leads to, as the provider does. Errors: Auth also where the key may not ask.
 	Account(ctx context.Context) (string, error)
+
+	// Events reads one page of what happened to customers, newest first, as far back as the provider remembers.
+	Events(ctx context.Context, q EventsQuery) (EventsPage, error)
 
 	// VerifyWebhook checks the signature over the raw body, then parses it. Errors: Invalid with
 	// CodeSignatureInvalid, or with CodeEventInvalid when the signed body is no event with an id.
@@ -60,6 +64,21 @@ type ListQuery struct {
 type Page struct {
 	Items []RemoteState
 	Next  string
+}
+
+// EventsQuery selects events about customers.
+type EventsQuery struct {
+	From   time.Time // inclusive
+	Cursor string    // EventsPage.Next of the page before
+	Limit  int       // 1 to 100; 0 is 100
+}
+
+// EventsPage is one page of events as webhooks would have brought them. Next is empty on the last one. SeenAt is when
+// the provider answered, on its own clock.
+type EventsPage struct {
+	Items  []Event
+	Next   string
+	SeenAt time.Time
 }
 
 // Source says where a remote state was seen; it decides how far its time can be trusted.

@@ -102,8 +102,11 @@ type Word string
 
 // The words; they are the names of signals too.
 const (
-	WordRetry Word = "retry"
-	WordSkip  Word = "skip"
+	WordRetry  Word = "retry"
+	WordSkip   Word = "skip"
+	WordPause  Word = "pause" // these three are for runs
+	WordResume Word = "resume"
+	WordCancel Word = "cancel"
 )
 
 // Link is the wish to join an existing customer and an existing remote customer. Winner says whose values count where
@@ -246,6 +249,18 @@ type Starter interface {
 
 	// Drain has the provider's Drain workflow process whatever waits in the ledger.
 	Drain(ctx context.Context, provider string) error
+
+	// BeginRun starts a run over whole books. Errors: CodeRunOpen when the provider has one already.
+	BeginRun(ctx context.Context, w RunWish) (BulkRun, error)
+
+	// Steer passes a person's word, WordPause, WordResume or WordCancel, to a run. Errors: CodeRunEnded.
+	Steer(ctx context.Context, provider, runID string, word Word) error
+
+	// Runs reports whether the workflow is open.
+	Runs(ctx context.Context, workflowID string) (bool, error)
+
+	// CatchUp has the provider's own list of events read now.
+	CatchUp(ctx context.Context, provider string) (Run, error)
 }
 
 // PlanNext says what is missing at the provider, as far as the mapping knows: a call that was decided on and never
