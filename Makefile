@@ -55,6 +55,13 @@ build: ## the tandem binary, static, in bin/
 bench-webhooks: prepare ## 20,000 new events over 32 connections, with Temporal there and with Temporal stopped
 	go test -tags bench -count=1 -timeout=30m -run TestWebhooks -v ./bench | grep -vE '^(=== |--- |    --- )'
 
+.PHONY: bench-import
+bench-import: prepare ## whole books: imports of 10,000 and 100,000 customers, slow pages, Stripe's limit, a kill in the middle
+	go test -tags bench -count=1 -timeout=40m -run TestImport -v ./bench | grep -vE '^(=== |--- |    --- )'
+
+.PHONY: bench
+bench: bench-import bench-webhooks ## both
+
 .PHONY: record
 record: prepare ## record histories for the replay tests, on the commit that is deployed: make record AS=v0.2
 	@test -n "$(AS)" || { echo "say which version is recorded: make record AS=v0.2"; exit 1; }

@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"providers/stripe/stripetest": {},
 	"providers/providertest":      {module, "github.com/stretchr/testify/"},
 	"api":                         {module, module + "/chaos", "github.com/labstack/echo/v4/", "github.com/prometheus/client_golang/", "github.com/oklog/ulid/v2"},
-	"app":                         {module + "/", "go.temporal.io/sdk/", "github.com/prometheus/", "go.opentelemetry.io/otel/", "github.com/caarlos0/env/v11", "golang.org/x/sync/", "google.golang.org/grpc/"},
+	"app":                         {module + "/", "go.temporal.io/sdk/", "github.com/prometheus/", "go.opentelemetry.io/otel/", "github.com/caarlos0/env/v11", "golang.org/x/sync/", "golang.org/x/time/rate", "google.golang.org/grpc/"},
 	"simtest":                     {module, "pgregory.net/rapid"},
 	"devstack":                    {"go.temporal.io/", "google.golang.org/", "github.com/lib/pq", "github.com/fergusstrange/embedded-postgres", "golang.org/x/sys/"},
 	"bench":                       {},

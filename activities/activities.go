@@ -35,6 +35,7 @@ type Store interface {
 	EndEvents(ctx context.Context, rows []string, state tandem.EventState, reason string) error
 	Unfinished(ctx context.Context, provider string, remoteIDs []string) ([]string, error)
 	SpendRead(ctx context.Context, provider, why string, budget int, rows []string) error
+	runStore
 }
 
 // Metrics counts what the acts do; app.Metrics is one.
@@ -54,6 +55,10 @@ type Activities struct {
 
 	ReadsPerDay int           // at each provider, for events whose order is in doubt; 0 is no limit
 	BeatEvery   time.Duration // between two signs of life of a provider call; 0 is three seconds
+
+	// Pace waits until the provider's lists may be asked once more; nil is no limit. Temporal limits calls by the number of
+	// acts, and one act of a run asks many times.
+	Pace func(ctx context.Context, provider string) error
 }
 
 // work says on whose behalf the running activity writes.

@@ -1,7 +1,11 @@
 package activities
 
 import (
+	"cmp"
 	"context"
+	"time"
+
+	"go.temporal.io/sdk/activity"
 
 	"github.com/tandem-sync/tandem"
 )
@@ -44,4 +48,117 @@ type runStore interface {
 	// IngestFound writes ledger rows for those events that have none, to be drained, and returns these. No delivery is
 	// counted: nobody delivered them.
 	IngestFound(ctx context.Context, provider string, events []tandem.Event) ([]tandem.Event, error)
+}
+
+// slice is how long one act goes on before it tells the workflow how far it is.
+const slice = 5 * time.Second
+
+// BeginRun writes a run down. One whose workflow has ended without saying so, because a person terminated it, is ended
+// first: it would stand in the way for ever.
+func (a *Activities) BeginRun(ctx context.Context, w tandem.RunWish) (tandem.BulkRun, error) {
+	if _, err := a.Providers.Get(w.Provider); err != nil {
+		return tandem.BulkRun{}, failed(ctx, err)
+	}
+	id := activity.GetInfo(ctx).WorkflowExecution.ID
+	run, err := a.Store.BeginRun(ctx, w, id)
+	if tandem.CodeOf(err) == tandem.CodeRunOpen {
+		if ended, endErr := a.endOrphan(ctx, w.Provider); ended || endErr != nil {
+			if err = endErr; err == nil {
+				run, err = a.Store.BeginRun(ctx, w, id)
+			}
+		}
+	}
+	return run, failedAs(ctx, err, true)
+}
+
+func (a *Activities) endOrphan(ctx context.Context, provider string) (bool, error) {
+	open, err := a.Store.OpenRun(ctx, provider)
+	if tandem.CodeOf(err) == tandem.CodeRunNotFound {
+		return true, nil // it has just ended
+	}
+	if err != nil {
+		return false, err
+	}
+	alive, err := a.Starter.Runs(ctx, open.WorkflowID)
+	if err != nil || alive {
+		return false, err
+	}
+	_, err = a.Store.SetRunState(ctx, open.ID, tandem.RunCancelled, &tandem.LastError{
+		Class: tandem.Bug, Code: tandem.CodeRunEnded, Message: "its workflow ended without it", At: time.Now().UTC(), Attempt: 1,
+	})
+	return true, err
+}
+
+// RunStateInput says what a run is to be.
+type RunStateInput struct {
+	ID      string            `json:"id"`
+	State   tandem.RunState   `json:"state"`
+	Failure *tandem.LastError `json:"failure,omitempty"`
+}
+
+// SetRunState pauses, resumes or ends a run. Whole books that were held against each other fill the gap that events
+// left which the provider had forgotten.
+func (a *Activities) SetRunState(ctx context.Context, in RunStateInput) (tandem.BulkRun, error) {
+	run, err := a.Store.SetRunState(ctx, in.ID, in.State, in.Failure)
+	if err == nil && run.State == tandem.RunDone && !run.Plan && run.Mode != tandem.ModeExport {
+		err = a.fillGap(ctx, run)
+	}
+	return run, failed(ctx, err)
+}
+
+func (a *Activities) fillGap(ctx context.Context, run tandem.BulkRun) error {
+	c, err := a.Store.CatchUp(ctx, run.Provider)
+	if err != nil || c.GapSince == nil || c.UpTo.IsZero() {
+		return err
+	}
+	c.GapSince = nil
+	return a.Store.SaveCatchUp(ctx, c)
+}
+
+// RunSlice works on a run for some seconds, wherever it is, and says how far it has come. Where it is stands in the
+// database, moved by the same transactions as the customers: a slice that dies is begun again where it was.
+func (a *Activities) RunSlice(ctx context.Context, id string) (tandem.BulkRun, error) {
+	run, err := a.Store.BulkRun(ctx, id)
+	if err != nil {
+		return run, failed(ctx, err)
+	}
+	provider, err := a.Providers.Get(run.Provider)
+	if err != nil {
+		return run, failed(ctx, err)
+	}
+	over := make(chan struct{})
+	defer close(over)
+	go beat(ctx, over, cmp.Or(a.BeatEvery, beatEvery))
+	until := time.NewTimer(slice)
+	defer until.Stop()
+	for begun := time.Now(); run.State == tandem.RunRunning && run.Step != tandem.StepEnd && time.Since(begun) < slice; {
+		if run.Step == tandem.StepList {
+			run, err = a.list(ctx, provider, run, until.C)
+		} else {
+			run, err = a.step(ctx, provider, run)
+		}
+		if err != nil {
+			return run, failed(ctx, err)
+		}
+		select {
+		case <-activity.GetWorkerStopChannel(ctx):
+			return run, nil
+		default:
+		}
+	}
+	return run, nil
+}
+
+func (a *Activities) step(ctx context.Context, p tandem.Provider, run tandem.BulkRun) (tandem.BulkRun, error) {
+	switch run.Step {
+	case tandem.StepMatch:
+		return a.match(ctx, run)
+	case tandem.StepAbsent:
+		return a.absent(ctx, p, run)
+	case tandem.StepReserve:
+		return a.reserve(ctx, run)
+	case tandem.StepSend:
+		return a.send(ctx, run)
+	}
+	return run, tandem.Errorf(tandem.Bug, tandem.CodeInternal, "unknown step %q", run.Step)
 }

@@ -101,7 +101,7 @@ func Open(ctx context.Context, cfg Config, role Role, logger *slog.Logger) (_ *A
 		providers = a.guard(providers)
 		a.workers = worker.New(a.temporal, &activities.Activities{
 			Store: a.store, Providers: providers, Starter: a.starter, Metrics: metrics, Logger: logger,
-			ReadsPerDay: cfg.StripeReads,
+			ReadsPerDay: cfg.StripeReads, Pace: pace(providers.Names(), cfg.StripeRPS),
 		}, worker.Options{
 			RequestsPerSecond: cfg.StripeRPS, StopTimeout: cfg.StopTimeout, OnFatal: a.fail, Namespace: cfg.Temporal.Namespace, Logger: logger,
 		})
@@ -277,7 +277,9 @@ func (a *App) work(ctx context.Context) error {
 		return err
 	}
 	a.working = true
-	if err := a.starter.EnsureSchedules(ctx, a.cfg.DrainEvery); err != nil {
+	if err := a.starter.EnsureSchedules(ctx, starter.Every{
+		Drain: a.cfg.DrainEvery, CatchUp: a.cfg.CatchUpEvery, Reconcile: a.cfg.ReconcileEvery,
+	}); err != nil {
 		a.log.Error("schedules.not_made", "error", err) // those of an earlier start go on
 	}
 	return nil

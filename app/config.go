@@ -51,6 +51,8 @@ type Config struct {
 	BrakeShare     float64       `env:"TANDEM_DELETE_BRAKE_SHARE" envDefault:"0.1"`
 	ClockTolerance time.Duration `env:"TANDEM_CLOCK_TOLERANCE" envDefault:"1s"`
 	DrainEvery     time.Duration `env:"TANDEM_DRAIN_EVERY" envDefault:"1m"`
+	CatchUpEvery   time.Duration `env:"TANDEM_CATCH_UP_EVERY" envDefault:"15m"`
+	ReconcileEvery time.Duration `env:"TANDEM_RECONCILE_EVERY" envDefault:"24h"`
 	StopTimeout    time.Duration `env:"TANDEM_STOP_TIMEOUT" envDefault:"20s"`
 	LogLevel       slog.Level    `env:"TANDEM_LOG_LEVEL" envDefault:"INFO"`
 
@@ -195,6 +197,12 @@ func (c Config) faults(needs Needs) (faults []error) {
 	}
 	if c.DrainEvery < time.Second || c.DrainEvery > time.Hour {
 		bad("TANDEM_DRAIN_EVERY", "must be between 1s and 1h")
+	}
+	if c.CatchUpEvery != 0 && (c.CatchUpEvery < time.Second || c.CatchUpEvery > 24*time.Hour) {
+		bad("TANDEM_CATCH_UP_EVERY", "must be between 1s and 24h; 0 switches it off")
+	}
+	if c.ReconcileEvery != 0 && (c.ReconcileEvery < time.Minute || c.ReconcileEvery > 30*24*time.Hour) {
+		bad("TANDEM_RECONCILE_EVERY", "must be between 1m and 720h; 0 switches it off")
 	}
 	return faults
 }

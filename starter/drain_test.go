@@ -13,6 +13,7 @@ import (
 
 	"github.com/tandem-sync/tandem"
 	"github.com/tandem-sync/tandem/providers/stripe/stripetest"
+	"github.com/tandem-sync/tandem/starter"
 )
 
 // TestDrain has a stack of its own, since a drain takes in everything that waits, and runs beside no other, since a stack
@@ -104,7 +105,7 @@ func (s *stack) drain(t *testing.T) {
 
 func testSchedules(t *testing.T, s *stack) {
 	ctx := t.Context()
-	require.NoError(t, s.starter.EnsureSchedules(ctx, time.Second))
+	require.NoError(t, s.starter.EnsureSchedules(ctx, starter.Every{Drain: time.Second}))
 	schedule := s.client.ScheduleClient().GetHandle(ctx, "drain/stripe")
 
 	remoteID := s.foreign(t)
@@ -117,7 +118,7 @@ func testSchedules(t *testing.T, s *stack) {
 	s.byRemote(t, remoteID)
 
 	require.NoError(t, schedule.Pause(ctx, client.SchedulePauseOptions{Note: "by hand"}))
-	require.NoError(t, s.starter.EnsureSchedules(ctx, time.Hour), "at the next start, configured differently")
+	require.NoError(t, s.starter.EnsureSchedules(ctx, starter.Every{Drain: time.Hour}), "at the next start, configured differently")
 	d, err := schedule.Describe(ctx)
 	require.NoError(t, err)
 	require.True(t, d.Schedule.State.Paused, "stays paused")

@@ -155,8 +155,11 @@ func (s *Starter) Sync(ctx context.Context, customerID string, cause tandem.Caus
 
 func (s *Starter) signal(ctx context.Context, customerID string, signal workflows.SyncSignal) (tandem.Run, error) {
 	id := workflows.OutboundID(customerID)
-	run, err := s.client.SignalWithStartWorkflow(ctx, id, workflows.SignalSync, signal,
-		options(id, "customer → "+strings.Join(s.providers, ", ")), workflows.Outbound,
+	how := options(id, "customer → "+strings.Join(s.providers, ", "))
+	if signal.Cause.Kind == tandem.ByImport || signal.Cause.Kind == tandem.ByReconcile {
+		how.Priority = temporal.Priority{PriorityKey: bulk}
+	}
+	run, err := s.client.SignalWithStartWorkflow(ctx, id, workflows.SignalSync, signal, how, workflows.Outbound,
 		workflows.OutboundInput{CustomerID: customerID, Providers: s.providers, Cause: signal.Cause})
 	chaos.Point("sync.after_signal")
 	return runOf(run), translate(err)

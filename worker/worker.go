@@ -65,6 +65,8 @@ func New(c client.Client, acts *activities.Activities, o Options) *Workers {
 		lane.RegisterActivity(acts.CallProvider)
 		lane.RegisterActivity(acts.FetchRemote)
 		lane.RegisterActivity(acts.ProveCall)
+		lane.RegisterActivity(acts.RunSlice)
+		lane.RegisterActivity(acts.CatchUp)
 		w.all = append(w.all, lane)
 	}
 	return w
@@ -76,6 +78,8 @@ func RegisterWorkflows(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Outbound, workflow.RegisterOptions{Name: "Outbound"})
 	r.RegisterWorkflowWithOptions(workflows.Inbound, workflow.RegisterOptions{Name: "Inbound"})
 	r.RegisterWorkflowWithOptions(workflows.Drain, workflow.RegisterOptions{Name: "Drain"})
+	r.RegisterWorkflowWithOptions(workflows.Reconcile, workflow.RegisterOptions{Name: "Reconcile"})
+	r.RegisterWorkflowWithOptions(workflows.CatchUp, workflow.RegisterOptions{Name: "CatchUp"})
 }
 
 // Start begins polling.

@@ -144,7 +144,8 @@ func (l *lane) record(ctx workflow.Context, call tandem.Call, state tandem.Remot
 func (l *lane) call(ctx workflow.Context, call tandem.Call) (state tandem.RemoteState, err error) {
 	l.does(ctx, "calls: "+string(call.Action))
 	err = l.untilDone(ctx, func(ctx workflow.Context) workflow.Future {
-		return workflow.ExecuteActivity(forProviderCall(ctx, l.provider, string(call.Action)+" in "+l.provider), acts.CallProvider, call)
+		ctx = workflow.WithPriority(forProviderCall(ctx, l.provider, string(call.Action)+" in "+l.provider), priorityFor(*l.cause))
+		return workflow.ExecuteActivity(ctx, acts.CallProvider, call)
 	}, &state)
 	return state, err
 }

@@ -93,3 +93,38 @@ func untilBudget(now time.Time, remoteID string) time.Duration {
 // interactive work goes before bulk work on a provider's queue: a person waits for it. Lower is sooner; 3 is Temporal's
 // default.
 const interactive = 2
+
+// bulk work gives way: whole books can wait for one customer, not the other way round.
+const bulk = 4
+
+// forSlice is for some seconds of a run over whole books.
+func forSlice(ctx workflow.Context, provider string, step tandem.RunStep) workflow.Context {
+	return workflow.WithHeartbeatTimeout(forReading(ctx, provider, "books: "+string(step)), 10*time.Second)
+}
+
+func forCatchUp(ctx workflow.Context, provider string) workflow.Context {
+	return forReading(ctx, provider, "read the events of "+provider)
+}
+
+// forReading is for acts that ask a provider many times, each time a sign of life.
+func forReading(ctx workflow.Context, provider, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           tandem.TaskQueue(provider),
+		StartToCloseTimeout: time.Hour,
+		HeartbeatTimeout:    30 * time.Second, // a page may take twenty
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 2 * time.Minute,
+		},
+		Summary:             summary,
+		Priority:            temporal.Priority{PriorityKey: bulk},
+		WaitForCancellation: true,
+	})
+}
+
+// priorityFor is bulk for what a run over whole books has left to do.
+func priorityFor(cause tandem.Cause) temporal.Priority {
+	if cause.Kind == tandem.ByImport || cause.Kind == tandem.ByReconcile {
+		return temporal.Priority{PriorityKey: bulk}
+	}
+	return temporal.Priority{PriorityKey: interactive}
+}

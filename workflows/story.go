@@ -68,6 +68,24 @@ func details(state tandem.MappingState, step string, failure *tandem.LastError) 
 	return text + "\n- " + whatHelps[state] + "\n\n"
 }
 
+// countsLine is what a run has seen so far.
+func countsLine(c tandem.Counts) string {
+	text := ""
+	for _, n := range []struct {
+		name  string
+		count int
+	}{
+		{"pages", c.Pages}, {"customers", c.Customers}, {"created", c.Created}, {"linked", c.Linked}, {"updated", c.Updated},
+		{"archived", c.Archived}, {"sent", c.Sent}, {"equal", c.Equal}, {"conflicts", c.Conflicts}, {"rejected", c.Rejected},
+		{"on one side only", c.Unlinked}, {"to review", c.Review}, {"waiting", c.Waiting},
+	} {
+		if n.count > 0 {
+			text += "- " + n.name + ": " + strconv.Itoa(n.count) + "\n"
+		}
+	}
+	return text
+}
+
 // whatHelps says what a person can do.
 var whatHelps = map[tandem.MappingState]string{
 	tandem.Retrying: "it goes on by itself; signal `retry` to try at once, `skip` to give up until the next change",
