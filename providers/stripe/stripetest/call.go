@@ -134,6 +134,9 @@ func (c *call) outcome(result any, err *apiError) answer {
 	if err != nil {
 		return c.failed(err)
 	}
+	if page, ok := result.(customerPage); ok {
+		return answer{status: http.StatusOK, body: page.render()}
+	}
 	return answer{status: http.StatusOK, body: render(result)}
 }
 

@@ -4,7 +4,7 @@ import "net/url"
 
 // customerRecord keeps a customer's place in listings and its recent states.
 type customerRecord struct {
-	pos      int // place in order of creation; kept after deletion, so cursors stay valid
+	pos      int // place in order; kept after deletion, so cursors stay valid
 	now      *Customer
 	versions []version // for search, which lags behind
 }
@@ -28,9 +28,7 @@ func (s *Server) insert(o origin) (*Customer, []*event, *apiError) {
 	}
 	c.ID = s.ids.make("cus_", 14)
 	blank.ID = c.ID
-	rec := &customerRecord{pos: len(s.order), now: c}
-	s.order = append(s.order, c.ID)
-	s.customers[c.ID] = rec
+	rec := s.settle(c)
 	rec.index(s.now(), c)
 	o.entry.CustomerID, o.entry.Applied, o.entry.Changed = c.ID, true, changedNames(blank, c)
 	return c, s.emit(CustomerCreated, c.ID, c, nil, o.by), nil

@@ -224,5 +224,5 @@ func (s *Server) listEndpoints(c *call) (any, *apiError) {
 		i := slices.IndexFunc(s.endpoints, func(e *endpoint) bool { return e.ID == id })
 		return i, i >= 0
 	}
-	return paginate(c, "webhook endpoint", len(s.endpoints), find, func(i int) (any, bool) { return s.endpoints[i].body(), true })
+	return paginate(c, "webhook endpoint", 0, len(s.endpoints), find, func(i int) (any, bool) { return s.endpoints[i].body(), true })
 }

@@ -20,6 +20,7 @@ var knobs = []knob{
 	{"rate_global", "requests per second for the account, 0 is off", func(s *Settings) any { return &s.RateGlobal }},
 	{"replace_address", "a partial address replaces instead of merging", func(s *Settings) any { return &s.ReplaceAddress }},
 	{"search_lag", "search sees the past by this much", func(s *Settings) any { return &s.SearchLag }},
+	{"forget_deleted_cursors", "a deleted customer is no cursor any more", func(s *Settings) any { return &s.ForgetDeletedCursors }},
 	{"emit_noop_events", "an update without effect emits too", func(s *Settings) any { return &s.EmitNoopEvents }},
 	{"dashboard_no_req_id", "edits by a person have request.id null", func(s *Settings) any { return &s.DashboardNoReqID }},
 	{"deleted_object", "in customer.deleted: full, stub or alternate", func(s *Settings) any { return &s.DeletedObject }},

@@ -1,6 +1,7 @@
 package stripetest
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,12 +32,15 @@ func checkPage(n *node) *apiError {
 	return nil
 }
 
-// paginate walks positions 0 (oldest) to n-1 (newest) and answers newest
-// first. find locates a cursor; item yields what belongs in the list.
-// ending_before takes the items next to the cursor, not the newest ones.
-func paginate(c *call, noun string, n int, find func(id string) (int, bool), item func(i int) (any, bool)) (any, *apiError) {
+// paginate walks places from (the oldest) to before to and answers newest
+// first. find locates a cursor, which may stand outside of these; item yields
+// what belongs in the list. ending_before takes the items next to the cursor,
+// not the newest ones.
+func paginate(
+	c *call, noun string, from, to int, find func(id string) (int, bool), item func(i int) (any, bool),
+) (listBody, *apiError) {
 	limit := limitOf(c.form)
-	at, step := n, -1
+	at, step := to, -1
 	for _, cursor := range []string{"starting_after", "ending_before"} {
 		id, sent := c.form.get(cursor)
 		if !sent {
@@ -44,15 +48,15 @@ func paginate(c *call, noun string, n int, find func(id string) (int, bool), ite
 		}
 		pos, ok := find(id)
 		if !ok {
-			return nil, noSuchCursor(noun, cursor, id)
+			return listBody{}, noSuchCursor(noun, cursor, id)
 		}
-		at = pos
+		at = min(pos, to)
 		if cursor == "ending_before" {
-			step = 1
+			at, step = max(pos, from-1), 1
 		}
 	}
 	list := listBody{Object: "list", Data: []any{}, URL: c.path}
-	for at += step; at >= 0 && at < n; at += step {
+	for at += step; at >= from && at < to; at += step {
 		v, ok := item(at)
 		if !ok {
 			continue
@@ -76,43 +80,54 @@ func limitOf(n *node) int {
 	return 10
 }
 
-// inRange applies created=… or created[gte]=… and its siblings.
-func inRange(created int64, n *node) bool {
-	if n == nil {
-		return true
-	}
+// span is what created=… or created[gte]=… and its siblings let through, both
+// ends included.
+type span struct{ from, to int64 }
+
+func (in span) has(created int64) bool { return created >= in.from && created <= in.to }
+
+func spanOf(n *node) span {
+	in := span{math.MinInt64, math.MaxInt64}
 	num := func(s string) int64 { v, _ := strconv.ParseInt(s, 10, 64); return v } // checked
-	if n.leaf {
-		return created == num(n.text)
+	switch {
+	case n == nil:
+		return in
+	case n.leaf:
+		return span{num(n.text), num(n.text)}
 	}
-	for op, holds := range map[string]func(limit int64) bool{
-		"gt":  func(limit int64) bool { return created > limit },
-		"gte": func(limit int64) bool { return created >= limit },
-		"lt":  func(limit int64) bool { return created < limit },
-		"lte": func(limit int64) bool { return created <= limit },
-	} {
-		if v, sent := n.get(op); sent && !holds(num(v)) {
-			return false
-		}
+	if v, sent := n.get("gt"); sent && num(v) < math.MaxInt64 {
+		in.from = max(in.from, num(v)+1)
 	}
-	return true
+	if v, sent := n.get("gte"); sent {
+		in.from = max(in.from, num(v))
+	}
+	if v, sent := n.get("lt"); sent && num(v) > math.MinInt64 {
+		in.to = min(in.to, num(v)-1)
+	}
+	if v, sent := n.get("lte"); sent {
+		in.to = min(in.to, num(v))
+	}
+	return in
 }
 
 // listCustomers is read-after-write consistent; email matches exactly, case
-// included; deleted customers are left out but may still serve as cursors.
+// included; deleted customers are left out but may still serve as cursors,
+// unless ForgetDeletedCursors is set.
 func (s *Server) listCustomers(c *call) (any, *apiError) {
 	email, byEmail := c.form.get("email")
 	find := func(id string) (int, bool) {
 		rec := s.customers[id]
-		if rec == nil {
+		if rec == nil || rec.now.Deleted && s.settings.ForgetDeletedCursors {
 			return 0, false
 		}
 		return rec.pos, true
 	}
-	return paginate(c, "customer", len(s.order), find, func(i int) (any, bool) {
+	from, to := s.madeIn(spanOf(c.form.kid("created")))
+	list, err := paginate(c, "customer", from, to, find, func(i int) (any, bool) {
 		cus := s.customers[s.order[i]].now
-		return cus, !cus.Deleted && (!byEmail || cus.Email == email) && inRange(cus.Created, c.form.kid("created"))
+		return cus, !cus.Deleted && (!byEmail || cus.Email == email)
 	})
+	return customerPage(list), err
 }
 
 func checkEventList(n *node) *apiError {
@@ -142,11 +157,14 @@ func (s *Server) listEvents(c *call) (any, *apiError) {
 		}
 		return e.pos - s.events[0].pos, true
 	}
-	return paginate(c, "event", len(s.events), find, func(i int) (any, bool) {
+	made := spanOf(c.form.kid("created"))
+	return paginate(c, "event", 0, len(s.events), find, func(i int) (any, bool) {
 		e := s.events[i]
 		delivered := len(e.pending) == 0
-		return e.body(s.opts.APIVersion), matchesType(e.typ, types) && inRange(e.created, c.form.kid("created")) &&
-			(!bySuccess || delivered == (success == "true"))
+		if !made.has(e.created) || !matchesType(e.typ, types) || bySuccess && delivered != (success == "true") {
+			return nil, false
+		}
+		return e.body(s.opts.APIVersion), true
 	})
 }
 

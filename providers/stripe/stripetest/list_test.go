@@ -125,3 +125,53 @@ func TestEventList(t *testing.T) {
 	require.Empty(t, w.ok("GET", "/v1/events", "").body["data"], "events expire after 30 days")
 	require.Equal(t, 404, w.must("GET", "/v1/events/"+all[0], "").status)
 }
+
+// Filters, cursors and limit of one list work together: what the cursor has
+// passed stays passed, whatever the filters leave out.
+func TestEventFiltersTogether(t *testing.T) {
+	t.Parallel()
+	w := setup(t, stripetest.Options{Clock: frozen(noon)})
+	for range 4 { // created and updated, one second apart
+		id := w.ok("POST", "/v1/customers", "name=a").id()
+		w.ok("POST", "/v1/customers/"+id, "name=b")
+		_, err := w.Emit("invoice.paid", []byte(`{"id":"in_1","object":"invoice"}`))
+		require.NoError(t, err)
+		w.AdvanceClock(time.Second)
+	}
+	var made []string // customer events, newest first
+	for _, e := range slices.Backward(w.Events()) {
+		if e.Type != "invoice.paid" {
+			made = append(made, e.ID)
+		}
+	}
+	first := noon.Unix()
+	types := "?types[]=customer.created&types[]=customer.updated&types[]=customer.deleted"
+	for query, want := range map[string]struct {
+		ids  []string
+		more bool
+	}{
+		"&limit=3":                                       {made[:3], true},
+		"&limit=3&starting_after=" + made[4]:             {made[5:], false},
+		"&limit=2&starting_after=" + made[2]:             {made[3:5], true},
+		fmt.Sprintf("&limit=3&created[gte]=%d", first+2): {made[:3], true},
+		fmt.Sprintf("&limit=3&created[gte]=%d&starting_after=%s", first+2, made[2]):                     {made[3:4], false},
+		fmt.Sprintf("&limit=2&created[gte]=%d&created[lt]=%d", first+1, first+2):                        {made[4:6], false},
+		fmt.Sprintf("&created[gt]=%d&created[lte]=%d&delivery_success=true", first, first+1):            {made[4:6], false},
+		fmt.Sprintf("&created=%d&delivery_success=false", first):                                        {nil, false},
+		fmt.Sprintf("&limit=1&created[lt]=%d&ending_before=%s&delivery_success=true", first+1, made[7]): {made[6:7], false},
+	} {
+		r := w.ok("GET", "/v1/events"+types+query, "")
+		require.Equal(t, want.ids, r.ids(), query)
+		require.Equal(t, want.more, r.body["has_more"], query)
+	}
+	for query, param := range map[string]string{
+		"?starting_after=evt_no": "starting_after", "?ending_before=evt_no": "ending_before",
+		"?created[from]=1": "created[from]", "?created[gte]=x": "created[gte]", "?delivery_success=maybe": "delivery_success",
+		"?limit=101": "limit",
+	} {
+		r := w.must("GET", "/v1/events"+query, "")
+		require.Equal(t, 400, r.status, query)
+		require.Equal(t, param, r.errorField("param"), query)
+	}
+	require.Equal(t, 400, w.must("GET", "/v1/events?type=a&types[]=b", "").status)
+}

@@ -39,11 +39,12 @@ type Settings struct {
 	RatePerEndpoint float64       // requests per second per endpoint, 0 is off; Stripe's default is 25
 	RateGlobal      float64       // requests per second for the account, 0 is off; a sandbox has 25
 
-	ReplaceAddress   bool          // a partial address replaces the stored one instead of merging into it
-	SearchLag        time.Duration // by the clock; what search sees is this old
-	EmitNoopEvents   bool          // an update that changes nothing emits customer.updated too
-	DashboardNoReqID bool          // edits by a person emit events with request.id null
-	DeletedObject    string        // data.object of customer.deleted: full, stub or alternate (default)
+	ReplaceAddress       bool          // a partial address replaces the stored one instead of merging into it
+	SearchLag            time.Duration // by the clock; what search sees is this old
+	ForgetDeletedCursors bool          // a list cannot go on behind a deleted customer; whether it can at Stripe is not documented
+	EmitNoopEvents       bool          // an update that changes nothing emits customer.updated too
+	DashboardNoReqID     bool          // edits by a person emit events with request.id null
+	DeletedObject        string        // data.object of customer.deleted: full, stub or alternate (default)
 
 	TwinEvents bool // every change makes two distinct Event objects
 	LoseEvents int  // the next n events are never generated: not delivered, not listed

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Seed puts a customer there as if it had always been: with the id and time of
@@ -47,14 +48,58 @@ func (s *Server) Seed(raw json.RawMessage) error {
 	}
 	rec := s.customers[c.ID]
 	if rec == nil {
-		rec = &customerRecord{pos: len(s.order)}
-		s.order = append(s.order, c.ID)
-		s.customers[c.ID] = rec
+		rec = s.settle(c)
 	}
+	moved := rec.now.Created != c.Created
 	rec.now = c
 	rec.index(s.now(), c)
+	if moved {
+		s.sortOrder()
+	}
 	s.changed()
 	return nil
+}
+
+// Crowd is a number of customers to seed together.
+type Crowd struct {
+	Size  int
+	From  time.Time     // when the oldest was made
+	Apart time.Duration // from one to the next: below a second, several share one
+
+	// Each gives the i-th, oldest first, its fields; the id and the time of
+	// creation may be changed too. Nil leaves everybody without any.
+	Each func(i int, c *Customer)
+
+	Events bool // with a customer.created for each, now
+}
+
+// SeedCrowd puts customers there as if they had always been: without a line in
+// the log, and without events unless asked. It returns their ids, oldest first.
+func (s *Server) SeedCrowd(crowd Crowd) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := make([]string, 0, crowd.Size)
+	defer s.sortOrder() // also of a crowd that was broken off
+	for i := range crowd.Size {
+		c := &Customer{
+			ID: s.ids.make("cus_", 14), Created: crowd.From.Add(time.Duration(i) * crowd.Apart).Unix(),
+			Metadata: map[string]string{}, PreferredLocales: []string{},
+			InvoicePrefix: s.ids.draw("invoice_prefix", 8, hexCap), NextInvoiceSequence: 1, TaxExempt: "none",
+		}
+		if crowd.Each != nil {
+			crowd.Each(i, c)
+		}
+		if s.customers[c.ID] != nil || c.ID == "" || c.Created <= 0 || c.Deleted {
+			return ids, fmt.Errorf("stripetest: seed: customer %d (%q) is there already, or has no id or time, or is deleted", i, c.ID)
+		}
+		s.append(c).index(s.now(), c)
+		ids = append(ids, c.ID)
+		if crowd.Events {
+			s.emit(CustomerCreated, c.ID, c, nil, eventRequest{})
+		}
+	}
+	s.changed()
+	return ids, nil
 }
 
 func valueOf(s *string) string {

@@ -215,6 +215,8 @@ func TestEveryAnswerFitsStripesSchema(t *testing.T) {
 	}
 
 	do("GET", "/v1/events", "/v1/events?limit=100", "")
+	do("GET", "/v1/events", "/v1/events?types[]=customer.created&types[]=customer.deleted&created[gte]=1&delivery_success=true&limit=1", "")
+	do("GET", "/v1/events", "/v1/events?starting_after=evt_no", "")
 	for _, e := range srv.Events() {
 		raw := do("GET", "/v1/events/{id}", "/v1/events/"+e.ID, "")
 		require.Equal(t, s.fixtureKeys(t, "event"), keysOf(t, raw))

@@ -85,15 +85,14 @@ func (s *Server) restoreCustomers(im image) error {
 		if c == nil || c.ID == "" {
 			return fmt.Errorf("customer %d has no id", i)
 		}
-		rec := &customerRecord{pos: i, now: (*Customer)(c)}
+		rec := s.append((*Customer)(c))
 		if c.Deleted {
 			s.deletions++
 		} else {
 			rec.versions = []version{{state: rec.now}}
 		}
-		s.order = append(s.order, c.ID)
-		s.customers[c.ID] = rec
 	}
+	s.sortOrder()
 	return nil
 }
 
