@@ -27,6 +27,8 @@ func (s *Server) controlTable() []controlRoute {
 	return []controlRoute{
 		{"GET /state", "counts of everything, and the clock", func(*http.Request) (any, error) { return s.State(), nil }},
 		{"GET /operations", "the operation log; ?since=seq&customer=id", s.ctlOperations},
+		{"GET /operations/counts", "how often each operation was asked for since the start",
+			func(*http.Request) (any, error) { return s.Counts(), nil }},
 		{"GET /customers", "live customers", func(*http.Request) (any, error) { return s.Customers(), nil }},
 		{"GET /customers/{id}", "one customer, or its deleted stub", s.ctlCustomer},
 		{"POST /customers", "create as a person would: JSON object or form", s.ctlCreate},

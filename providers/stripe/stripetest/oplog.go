@@ -1,6 +1,7 @@
 package stripetest
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"time"
@@ -34,8 +35,11 @@ type Operation struct {
 	EventIDs       []string   `json:"events,omitempty"` // events this operation caused
 }
 
-// Operations returns the log, oldest first; after a restart with a StateFile
-// it begins with the last 10,000 entries of before.
+// maxOperations bounds the log: some 100 MB of it.
+const maxOperations = 250_000
+
+// Operations returns the log, oldest first: the last 250,000 entries at least.
+// After a restart with a StateFile it begins with the last 10,000 of before.
 func (s *Server) Operations() []Operation { return s.OperationsSince(0) }
 
 // OperationsSince returns the entries with a Seq above seq.
@@ -57,7 +61,22 @@ func (s *Server) record(op *Operation) {
 	op.Seq = s.opsGone + len(s.ops) + 1
 	op.At = s.now()
 	s.ops = append(s.ops, op)
+	s.counts[op.Op]++
+	if len(s.ops) >= 2*s.opsKept { // seldom, as it copies
+		gone := len(s.ops) - s.opsKept
+		s.ops = slices.Clone(s.ops[gone:])
+		s.opsGone += gone
+	}
 	s.changed()
+}
+
+// Counts says how often each Op was asked for or done by hand since the start,
+// whatever came of it: list, retrieve, create, …. It costs nothing, where
+// Operations copies the log.
+func (s *Server) Counts() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.counts)
 }
 
 // addFaultName notes a fault on an entry; the lock is held.

@@ -98,3 +98,19 @@ func TestOperations(t *testing.T) {
 	require.Equal(t, ops[3:], w.OperationsSince(3))
 	require.Empty(t, w.OperationsSince(99))
 }
+
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	w := setup(t, stripetest.Options{})
+	id := w.ok("POST", "/v1/customers", "").id()
+	w.ok("GET", "/v1/customers/"+id, "")
+	for range 3 {
+		w.ok("GET", "/v1/customers", "")
+	}
+	w.must("GET", "/v1/customers?limit=0", "")
+	want := map[string]int{"create": 1, "retrieve": 1, "list": 4}
+	require.Equal(t, want, w.Counts())
+	w.Counts()["list"] = 99
+	require.Equal(t, want, w.Counts(), "a copy")
+	require.EqualValues(t, 4, w.ok("GET", w.ControlURL()+"/operations/counts", "").body["list"])
+}

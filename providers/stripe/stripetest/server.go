@@ -42,7 +42,7 @@ type Server struct {
 	waiters int
 
 	customers map[string]*customerRecord
-	order     []string // every customer ever made
+	order     []string // every customer ever made, by time of creation
 	deletions int
 
 	events     []*event // of the last 30 days
@@ -58,7 +58,9 @@ type Server struct {
 	faults     []*Fault
 	faultCount int
 	ops        []*Operation
-	opsGone    int // entries before the first of ops, left behind in a restart
+	opsGone    int            // entries before the first of ops, forgotten or left behind in a restart
+	opsKept    int            // entries that are not forgotten
+	counts     map[string]int // entries since the start, by Op
 
 	unsaved chan struct{} // holds a token after a change; nil without StateFile
 	closing sync.Once
@@ -86,7 +88,7 @@ func build(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts, log: opts.Logger, client: newWebhookClient(), settings: opts.Settings, apiKeys: opts.APIKeys,
-		limits: newLimits(opts.Settings), ids: newIDs(opts.DeterministicIDs, opts.Seed),
+		opsKept: maxOperations, counts: map[string]int{}, limits: newLimits(opts.Settings), ids: newIDs(opts.DeterministicIDs, opts.Seed),
 		clock: opts.Clock, started: time.Now(), news: make(chan struct{}),
 		customers: map[string]*customerRecord{}, eventByID: map[string]*event{}, keys: map[string]*saved{},
 		out: dispatcher{wake: make(chan struct{}, 1), open: map[*delivery]struct{}{}},
