@@ -39,6 +39,10 @@ var faults = map[string]func(*testing.T, Account){
 				wantClass(t, m.read, err)
 			}
 			a.Break(t, m.fault)
+			if _, err := a.Events(t.Context(), tandem.EventsQuery{}); err != nil || !cut {
+				wantClass(t, m.read, err)
+			}
+			a.Break(t, m.fault)
 			_, err := a.Update(t.Context(), made.RemoteID, newKey(), tandem.Patch{Name: to("Ada " + string(m.fault))})
 			wantClass(t, m.write, err)
 			a.Break(t, m.fault)

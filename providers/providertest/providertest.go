@@ -64,7 +64,7 @@ const (
 // a t.Run of its own when something is to be checked afterwards.
 func Exercise(t *testing.T, open Harness) {
 	t.Helper()
-	for _, group := range []map[string]func(*testing.T, Account){customers, keys, lists, faults, webhooks} {
+	for _, group := range []map[string]func(*testing.T, Account){customers, keys, lists, ranges, events, faults, webhooks} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

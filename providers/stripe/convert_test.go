@@ -112,8 +112,17 @@ func TestList(t *testing.T) {
 
 func TestListWithAForgottenCursor(t *testing.T) {
 	t.Parallel()
-	p := setup(t, answering(400, stripeError("invalid_request_error", "resource_missing", "starting_after", "m")))
+	for _, status := range []int{400, 404} {
+		p := setup(t, answering(status, stripeError("invalid_request_error", "resource_missing", "starting_after", "m")))
+		_, ofList := p.List(t.Context(), tandem.ListQuery{Cursor: "cus_x"})
+		_, ofEvents := p.Events(t.Context(), tandem.EventsQuery{Cursor: "evt_x"})
+		for _, err := range []error{ofList, ofEvents} {
+			require.Equal(t, tandem.Invalid, tandem.ClassOf(err))
+			require.Equal(t, tandem.CodeCursorGone, tandem.CodeOf(err))
+			require.Equal(t, "starting_after", asError(t, err).Param)
+		}
+	}
+	p := setup(t, answering(400, stripeError("invalid_request_error", "resource_missing", "test_clock", "m")))
 	_, err := p.List(t.Context(), tandem.ListQuery{Cursor: "cus_x"})
-	require.Equal(t, tandem.Invalid, tandem.ClassOf(err))
-	require.Equal(t, "starting_after", asError(t, err).Param)
+	require.Equal(t, "resource_missing", tandem.CodeOf(err), "something else that is missing is no matter of cursors")
 }

@@ -2,7 +2,6 @@ package stripe
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -93,7 +92,7 @@ func (p *Provider) one(
 	return state, err
 }
 
-// List implements tandem.Provider. A page is read as raw JSON, as stripe-go keeps none for the items of a list.
+// List implements tandem.Provider.
 func (p *Provider) List(ctx context.Context, q tandem.ListQuery) (tandem.Page, error) {
 	params, err := listParams(q)
 	if err != nil {
@@ -105,14 +104,20 @@ func (p *Provider) List(ctx context.Context, q tandem.ListQuery) (tandem.Page, e
 		params.Context = ctx
 		query := &form.Values{}
 		form.AppendTo(query, params)
-		var a answer
-		err := c.check(p.backend.CallRaw(http.MethodGet, customersPath, p.key, query, params.GetParams(), &a))
-		if err == nil {
-			page, err = p.readPage(c, a.LastResponse.RawJSON)
+		more, err := p.page(c, customersPath, query, params.GetParams(), func(item string) error {
+			state, err := p.customerOf(c, open(item), "")
+			page.Items = append(page.Items, state)
+			return err
+		})
+		if more {
+			page.Next = page.Items[len(page.Items)-1].RemoteID
 		}
 		return err
 	})
-	return page, err
+	if err != nil {
+		return tandem.Page{}, err
+	}
+	return page, nil
 }
 
 // answer takes any JSON object; what it says is read from LastResponse.RawJSON.
@@ -132,34 +137,17 @@ func (p *Provider) do(ctx context.Context, c *call, f func(context.Context) erro
 	return p.finish(ctx, c, f(withCall(callCtx, c)))
 }
 
-// readCustomer insists on a customer, and on the one that was asked for: anything else is an answer not understood.
+// readCustomer is customerOf for a whole answer.
 func (p *Provider) readCustomer(c *call, raw []byte, id string) (tandem.RemoteState, error) {
-	obj, ok := readObject(raw)
+	obj, _ := readObject(raw)
+	return p.customerOf(c, obj, id)
+}
+
+// customerOf insists on a customer, and on the one that was asked for: anything else is an answer not understood.
+func (p *Provider) customerOf(c *call, obj object, id string) (tandem.RemoteState, error) {
 	got := obj.text("id")
-	if !ok || got == "" || obj.text("object") != "customer" || id != "" && got != id {
+	if got == "" || obj.text("object") != "customer" || id != "" && got != id {
 		return tandem.RemoteState{}, errUnreadable
 	}
 	return p.stateOf(c, obj, got), nil
-}
-
-func (p *Provider) readPage(c *call, raw []byte) (tandem.Page, error) {
-	var list struct {
-		Data    []json.RawMessage `json:"data"`
-		HasMore bool              `json:"has_more"`
-	}
-	if err := json.Unmarshal(raw, &list); err != nil || list.Data == nil {
-		return tandem.Page{}, errUnreadable
-	}
-	var page tandem.Page
-	for _, item := range list.Data {
-		state, err := p.readCustomer(c, item, "")
-		if err != nil {
-			return tandem.Page{}, err
-		}
-		page.Items = append(page.Items, state)
-	}
-	if list.HasMore && len(page.Items) > 0 {
-		page.Next = page.Items[len(page.Items)-1].RemoteID
-	}
-	return page, nil
 }

@@ -85,12 +85,9 @@ func metadataOf(b tandem.Patch) (map[string]string, error) {
 // listParams rounds the bounds outwards. Stripe's created is in whole seconds: a customer made at 10.7 s says 10, and
 // must be found by whoever looks from 10.5 s on.
 func listParams(q tandem.ListQuery) (*stripego.CustomerListParams, error) {
-	limit := int64(q.Limit)
-	if limit == 0 {
-		limit = 100
-	}
-	if limit < 1 || limit > 100 {
-		return nil, tandem.Errorf(tandem.Bug, CodeBadCall, "a page has 1 to 100 customers, not %d", limit)
+	limit, err := pageLimit(q.Limit)
+	if err != nil {
+		return nil, err
 	}
 	p := &stripego.CustomerListParams{}
 	p.Limit, p.Email, p.StartingAfter = &limit, nonEmpty(&q.Email), nonEmpty(&q.Cursor)

@@ -26,7 +26,7 @@ func listening(t *testing.T) (*Provider, func() sent) {
 	p := setup(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body) // a broken body shows in the comparison
 		requests <- sent{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, string(body), r.Header}
-		if r.Method == http.MethodGet && r.URL.Path == customersPath {
+		if r.Method == http.MethodGet && (r.URL.Path == customersPath || r.URL.Path == "/v1/events") {
 			answering(200, `{"object":"list","data":[],"has_more":false}`)(w, r)
 			return
 		}

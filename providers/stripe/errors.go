@@ -131,6 +131,8 @@ func (c *call) byStatus(se *stripego.Error) (tandem.Class, string) {
 		return fallback
 	}
 	switch s := c.status; {
+	case c.lostCursor(se):
+		return tandem.Invalid, tandem.CodeCursorGone
 	case s < 300:
 		return c.open(), CodeUnreadable
 	case s < 400 || s == http.StatusMethodNotAllowed:
@@ -163,11 +165,18 @@ func (c *call) notFound(se *stripego.Error) (tandem.Class, string) {
 	switch {
 	case se.Code != stripego.ErrorCodeResourceMissing:
 		return tandem.Bug, CodeWrongURL
-	case c.op == opCreate || c.op == opList: // something they refer to, as a page's cursor does
+	case c.op == opCreate || c.op.paged(): // something they refer to, as a page's cursor does
 		return tandem.Invalid, string(se.Code)
 	default:
 		return tandem.Gone, tandem.CodeRemoteGone
 	}
+}
+
+// lostCursor reports that what a page was to go on behind is not there any more: a customer deleted since, or an event
+// that Stripe has forgotten. It comes as 400 or 404, depending on whom one believes.
+func (c *call) lostCursor(se *stripego.Error) bool {
+	refused := c.status == http.StatusBadRequest || c.status == http.StatusNotFound
+	return refused && c.op.paged() && se.Code == stripego.ErrorCodeResourceMissing && se.Param == "starting_after"
 }
 
 // isMissing reports whether Stripe said that the customer of this call does not exist.

@@ -39,8 +39,8 @@ type Config struct {
 	Transport http.RoundTripper // for proxies and tests; one of our own when nil
 	Logger    *slog.Logger      // discards when nil; gets ids, classes and codes, never personal data
 
-	// Observe is told of every call: op is create, update, fetch, delete or list, status is 0 when no answer came,
-	// errClass is empty when all went well.
+	// Observe is told of every call: op is create, update, fetch, delete, list, events or account, status is 0 when no
+	// answer came, errClass is empty when all went well.
 	Observe func(op string, status int, errClass string, took time.Duration)
 }
 
