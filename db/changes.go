@@ -72,32 +72,18 @@ func (s *Store) create(ctx context.Context, tx *sqlx.Tx, ch tandem.Change, work 
 	return out, err
 }
 
-// reserve makes the pending mapping of a customer that has never had one for this provider, its create claimed. The
-// epoch goes on from where earlier mappings of the customer stopped: their keys may still be known over there, and
-// would answer with a remote customer that is not wanted any more.
+// reserve makes the pending mapping of a customer that has no live one for this provider, its create claimed.
 func (s *Store) reserve(ctx context.Context, tx *sqlx.Tx, c tandem.Customer, provider string) error {
-	m := tandem.Mapping{
-		ID: newID("eim"), CustomerID: c.ID, Provider: provider,
-		Metadata: map[string]string{
-			tandem.MetaSyncDirection: tandem.PlatformToProvider, tandem.MetaCreatedVia: tandem.ByAPI,
-			provider + tandem.MetaCustomerEmail: c.Email, provider + tandem.MetaCustomerName: c.Name,
-		},
-	}
-	maps.DeleteFunc(m.Metadata, func(_, v string) bool { return v == "" })
-	err := tx.GetContext(ctx, &m.Epoch, `
+	var epoch int
+	err := tx.GetContext(ctx, &epoch, `
 		SELECT COALESCE(max(epoch) + 1, 0) FROM entity_integration_mappings WHERE entity_id = $1 AND provider_type = $2`,
 		c.ID, provider)
 	if err != nil {
 		return err
 	}
-	action, body := tandem.PlanNext(c, m, s.policy)
-	key := tandem.CreateKey(s.policy.Environment, c.ID, m.Epoch)
-	_, err = tx.ExecContext(ctx, `
-		INSERT INTO entity_integration_mappings (id, entity_id, provider_type, state, epoch, metadata, claim)
-		VALUES ($1, $2, $3, 'pending', $4, $5,
-		        jsonb_build_object('action', $6::text, 'key', $7::text, 'body', $8::jsonb, 'version', $9::bigint, 'at', now()))`,
-		m.ID, c.ID, provider, m.Epoch, jsonText(m.Metadata, "{}"), string(action), key, jsonText(body, "{}"), c.Version)
-	return err
+	r := newReservations()
+	r.add(s.policy, c, provider, epoch)
+	return r.write(ctx, tx)
 }
 
 func (s *Store) update(ctx context.Context, tx *sqlx.Tx, ch tandem.Change, work tandem.Work) (tandem.Customer, error) {

@@ -29,6 +29,7 @@ var byConstraint = map[string]tandem.Error{
 	"customers_pkey":               {Class: tandem.Conflict, Code: tandem.CodeCustomerExists, Message: "a customer with this id exists"},
 	"mappings_customer_live":       {Class: tandem.Transient, Code: codeRace, Message: "the customer was linked at the same time"},
 	"mappings_remote_live":         {Class: tandem.Transient, Code: codeRace, Message: "the remote customer was linked at the same time"},
+	"reconcile_runs_one_open":      {Class: tandem.Conflict, Code: tandem.CodeRunOpen, Message: "the provider has a run that has not ended"},
 	"journal_change_once":          {Class: tandem.Transient, Code: codeRace, Message: "the change was made at the same time"},
 }
 

@@ -151,9 +151,7 @@ func (s *Store) braked(ctx context.Context, tx *sqlx.Tx, m *tandem.Mapping) (*ta
 		SELECT (SELECT count(*) FROM entity_integration_mappings
 		        WHERE archived_reason = 'deleted_local' AND on_archive = 'delete' AND provider_entity_id IS NOT NULL
 		          AND archived_at > now() - interval '1 hour') AS last_hour,
-		       (SELECT CASE WHEN reltuples > 0 THEN reltuples::bigint
-		                    ELSE (SELECT count(*) FROM entity_integration_mappings WHERE archived_at IS NULL) END
-		        FROM pg_class WHERE oid = 'entity_integration_mappings'::regclass) AS linked`)
+		       `+linkedEstimate+` AS linked`)
 	if err != nil || !s.policy.Brake.Trips(seen.LastHour, seen.Linked) {
 		return nil, err
 	}

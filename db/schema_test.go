@@ -24,6 +24,10 @@ const (
 	noCustomer   = "cust_01HYYYYYYYYYYYYYYYYYYYYYYY"
 	someMapping  = "eim_01HZZZZZZZZZZZZZZZZZZZZZZZ"
 	nextMapping  = "eim_01HYYYYYYYYYYYYYYYYYYYYYYY"
+	someRun      = "run_01HZZZZZZZZZZZZZZZZZZZZZZZ"
+	nextRun      = "run_01HYYYYYYYYYYYYYYYYYYYYYYY"
+	someFinding  = "fnd_01HZZZZZZZZZZZZZZZZZZZZZZZ"
+	nextFinding  = "fnd_01HYYYYYYYYYYYYYYYYYYYYYYY"
 	someEvent    = "pev_01HZZZZZZZZZZZZZZZZZZZZZZZ"
 	nextEvent    = "pev_01HYYYYYYYYYYYYYYYYYYYYYYY"
 )
@@ -42,6 +46,10 @@ func TestConstraints(t *testing.T) {
 		`INSERT INTO idempotency_keys (key_hash, body_hash, customer_id) VALUES ('k', 'b', 'c')`,
 		`INSERT INTO provider_reads (provider_type, day, why) VALUES ('stripe', '2031-05-01', 'link')`,
 		`INSERT INTO provider_accounts (provider_type, account_id) VALUES ('stripe', 'acct_1')`,
+		`INSERT INTO reconcile_runs (id, provider_type, mode, workflow_id) VALUES ('` + someRun + `', 'stripe', 'import', 'w')`,
+		`INSERT INTO reconcile_findings (id, run_id, subject, kind) VALUES ('` + someFinding + `', '` + someRun + `', 'cus_1', 'created')`,
+		`INSERT INTO reconcile_seen (run_id, provider_entity_id) VALUES ('` + someRun + `', 'cus_1')`,
+		`INSERT INTO catch_ups (provider_type) VALUES ('stripe')`,
 	} {
 		_, err := b.DB().ExecContext(t.Context(), row)
 		require.NoError(t, err)
@@ -60,6 +68,14 @@ func TestConstraints(t *testing.T) {
 	journal := func(direction, cause, changes string) string {
 		return `INSERT INTO journal (id, entity_id, direction, action, cause, changes)
 			VALUES ('jrn_2', 'c', '` + direction + `', 'a', '` + cause + `', '` + changes + `')`
+	}
+	run := func(columns, values string) string {
+		return `INSERT INTO reconcile_runs (id, provider_type, mode, workflow_id` + columns + `)
+			VALUES ('` + nextRun + `', 'other', 'import', 'w'` + values + `)`
+	}
+	finding := func(id, subject, kind, changes string) string {
+		return `INSERT INTO reconcile_findings (id, run_id, subject, kind, changes)
+			VALUES ('` + id + `', '` + someRun + `', '` + subject + `', '` + kind + `', '` + changes + `')`
 	}
 	broken := map[string]string{
 		"customers_pkey":                  customer(`id`, `'`+someCustomer+`'`),
@@ -90,12 +106,12 @@ func TestConstraints(t *testing.T) {
 
 		"remote_tombstones_pkey": `INSERT INTO remote_tombstones (provider_type, provider_entity_id, deleted_at) VALUES ('stripe', 'cus_0', now())`,
 
-		"provider_events_pkey":                `INSERT INTO provider_events (id, provider_type, event_id, type, created, livemode, payload) VALUES ('` + someEvent + `', 'stripe', 'evt_2', 't', now(), false, '{}')`,
-		"provider_events_id_form":             `INSERT INTO provider_events (id, provider_type, event_id, type, created, livemode, payload) VALUES ('evt', 'stripe', 'evt_2', 't', now(), false, '{}')`,
-		"provider_events_once":                `INSERT INTO provider_events (id, provider_type, event_id, type, created, livemode, payload) VALUES ('` + nextEvent + `', 'stripe', 'evt_1', 't', now(), false, '{}')`,
-		"provider_events_state_known":         event(`, state, processed_at`, `, 'odd', now()`),
-		"provider_events_processed_has_time":  event(`, state`, `, 'applied'`),
-		"provider_events_deliveries_positive": event(`, deliveries`, `, 0`),
+		"provider_events_pkey":                    `INSERT INTO provider_events (id, provider_type, event_id, type, created, livemode, payload) VALUES ('` + someEvent + `', 'stripe', 'evt_2', 't', now(), false, '{}')`,
+		"provider_events_id_form":                 `INSERT INTO provider_events (id, provider_type, event_id, type, created, livemode, payload) VALUES ('evt', 'stripe', 'evt_2', 't', now(), false, '{}')`,
+		"provider_events_once":                    `INSERT INTO provider_events (id, provider_type, event_id, type, created, livemode, payload) VALUES ('` + nextEvent + `', 'stripe', 'evt_1', 't', now(), false, '{}')`,
+		"provider_events_state_known":             event(`, state, processed_at`, `, 'odd', now()`),
+		"provider_events_processed_has_time":      event(`, state`, `, 'applied'`),
+		"provider_events_deliveries_not_negative": event(`, deliveries`, `, -1`),
 
 		"journal_pkey":            `INSERT INTO journal (id, entity_id, direction, action, cause) VALUES ('jrn_1', 'c', 'inbound', 'a', 'retry')`,
 		"journal_direction_known": journal("sideways", "api", "[]"),
@@ -109,6 +125,31 @@ func TestConstraints(t *testing.T) {
 		"provider_reads_provider_not_empty": `INSERT INTO provider_reads (provider_type, day, why) VALUES ('', '2031-05-01', 'link')`,
 		"provider_reads_why_not_empty":      `INSERT INTO provider_reads (provider_type, day, why) VALUES ('stripe', '2031-05-01', '')`,
 		"provider_reads_positive":           `INSERT INTO provider_reads (provider_type, day, why, reads) VALUES ('stripe', '2031-05-01', 'proof', 0)`,
+
+		"reconcile_runs_pkey":               `INSERT INTO reconcile_runs (id, provider_type, mode, workflow_id) VALUES ('` + someRun + `', 'other', 'import', 'w')`,
+		"reconcile_runs_id_form":            `INSERT INTO reconcile_runs (id, provider_type, mode, workflow_id) VALUES ('run', 'other', 'import', 'w')`,
+		"reconcile_runs_provider_not_empty": `INSERT INTO reconcile_runs (id, provider_type, mode, workflow_id) VALUES ('` + nextRun + `', '', 'import', 'w')`,
+		"reconcile_runs_mode_known":         `INSERT INTO reconcile_runs (id, provider_type, mode, workflow_id) VALUES ('` + nextRun + `', 'other', 'guess', 'w')`,
+		"reconcile_runs_one_open":           `INSERT INTO reconcile_runs (id, provider_type, mode, workflow_id) VALUES ('` + nextRun + `', 'stripe', 'import', 'w')`,
+		"reconcile_runs_state_known":        run(`, state`, `, 'lost'`),
+		"reconcile_runs_step_known":         run(`, step`, `, 'dance'`),
+		"reconcile_runs_ranges_list":        run(`, ranges`, `, '{}'`),
+		"reconcile_runs_counts_object":      run(`, counts`, `, '[]'`),
+		"reconcile_runs_ended_has_time":     run(`, state`, `, 'done'`),
+		"reconcile_runs_version_positive":   run(`, version`, `, 0`),
+
+		"reconcile_findings_pkey":              finding(someFinding, "cus_2", "created", "[]"),
+		"reconcile_findings_once":              finding(nextFinding, "cus_1", "created", "[]"),
+		"reconcile_findings_id_form":           finding("fnd", "cus_2", "created", "[]"),
+		"reconcile_findings_subject_not_empty": finding(nextFinding, "", "created", "[]"),
+		"reconcile_findings_kind_known":        finding(nextFinding, "cus_2", "odd", "[]"),
+		"reconcile_findings_changes_list":      finding(nextFinding, "cus_2", "created", "{}"),
+
+		"reconcile_seen_pkey": `INSERT INTO reconcile_seen (run_id, provider_entity_id) VALUES ('` + someRun + `', 'cus_1')`,
+
+		"catch_ups_pkey":                `INSERT INTO catch_ups (provider_type) VALUES ('stripe')`,
+		"catch_ups_provider_not_empty":  `INSERT INTO catch_ups (provider_type) VALUES ('')`,
+		"catch_ups_missed_not_negative": `INSERT INTO catch_ups (provider_type, missed) VALUES ('other', -1)`,
 
 		"provider_accounts_pkey":               `INSERT INTO provider_accounts (provider_type, account_id) VALUES ('stripe', 'acct_2')`,
 		"provider_accounts_provider_not_empty": `INSERT INTO provider_accounts (provider_type, account_id) VALUES ('', 'acct_1')`,
@@ -189,7 +230,7 @@ func TestMigrate(t *testing.T) {
 		url := dbtest.NewEmptyURL(t)
 		ran := make([][]string, crowd)
 		errs := together(func(i int) error {
-			if i >= 5 { // each waits for its turn
+			if i >= 6 { // each waits for its turn
 				return nil
 			}
 			store, err := db.Open(context.Background(), db.Config{URL: url, MaxConns: 2})
@@ -207,7 +248,7 @@ func TestMigrate(t *testing.T) {
 			require.NoError(t, err)
 			total += len(ran[i])
 		}
-		require.Equal(t, 5, total, "every migration once")
+		require.Equal(t, 6, total, "every migration once")
 	})
 
 	t.Run("a database that is behind says so", func(t *testing.T) {
