@@ -90,6 +90,7 @@ type MappingQuery struct {
 	Provider   string
 	RemoteID   string
 	State      MappingState
+	ErrorClass Class  // of the last error
 	After      string // the last id of the page before
 	Limit      int    // 1 to 100
 }

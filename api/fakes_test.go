@@ -31,7 +31,8 @@ type fakeStore struct {
 	query     tandem.CustomerQuery
 	journal   []tandem.JournalEntry
 	rows      []tandem.LedgerRow
-	asked     any // the query of the last list of mappings or events
+	asked     any // the query of the last list of mappings, events, runs or findings
+	fakeRuns
 }
 
 type reservation struct {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -11,6 +12,7 @@ type form struct {
 	noun     string                        // what the fields belong to, for "is no field of …"
 	texts    map[string]*string            // absent, null and "" are the same
 	maps     map[string]*map[string]string // absent leaves nil, null an empty map
+	flags    map[string]*bool              // absent and null leave it as it is
 	readOnly []string
 }
 
@@ -43,10 +45,23 @@ func (f *faults) fill(fm form, m member) {
 		*fm.maps[m.name] = map[string]string{}
 	case fm.maps[m.name] != nil:
 		*fm.maps[m.name] = f.texts(m.name, m.raw)
+	case fm.flags[m.name] != nil:
+		f.flag(fm.flags[m.name], m)
 	case slices.Contains(fm.readOnly, m.name):
 		f.shape = append(f.shape, fault(m.name, "read_only", "is set by Tandem"))
 	default:
 		f.shape = append(f.shape, fault(m.name, "unknown_field", "is no field of "+fm.noun))
+	}
+}
+
+// flag reads true or false; a word in quotes is neither.
+func (f *faults) flag(to *bool, m member) {
+	switch kind := kindOf(m.raw); kind {
+	case kindNull:
+	case kindBoolean:
+		*to = bytes.TrimSpace(m.raw)[0] == 't'
+	default:
+		f.shape = append(f.shape, fault(m.name, "wrong_type", "must be true, false or null, not "+kind))
 	}
 }
 

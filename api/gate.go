@@ -93,3 +93,19 @@ func (g *gate) Resolve(ctx context.Context, r tandem.Resolve) (tandem.Mapping, e
 func (g *gate) Inbound(ctx context.Context, provider, remoteID string, rows []string) (tandem.Run, error) {
 	return through(ctx, g, func() (tandem.Run, error) { return g.Starter.Inbound(ctx, provider, remoteID, rows) })
 }
+
+// BeginRun implements tandem.Starter.
+func (g *gate) BeginRun(ctx context.Context, w tandem.RunWish) (tandem.BulkRun, error) {
+	return through(ctx, g, func() (tandem.BulkRun, error) { return g.Starter.BeginRun(ctx, w) })
+}
+
+// Steer implements tandem.Starter.
+func (g *gate) Steer(ctx context.Context, provider, runID string, word tandem.Word) error {
+	_, err := through(ctx, g, func() (struct{}, error) { return struct{}{}, g.Starter.Steer(ctx, provider, runID, word) })
+	return err
+}
+
+// CatchUp implements tandem.Starter.
+func (g *gate) CatchUp(ctx context.Context, provider string) (tandem.Run, error) {
+	return through(ctx, g, func() (tandem.Run, error) { return g.Starter.CatchUp(ctx, provider) })
+}

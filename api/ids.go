@@ -7,7 +7,10 @@ import (
 	"github.com/oklog/ulid/v2"
 )
 
-const customerPrefix = "cust_"
+const (
+	customerPrefix = "cust_"
+	runPrefix      = "run_"
+)
 
 // The forms of ids, which the tables demand too. An id of another form cannot exist, so it is answered without asking
 // the database.
@@ -15,6 +18,8 @@ var (
 	customerID = regexp.MustCompile(`^cust_[0-9A-HJKMNP-TV-Z]{26}$`)
 	mappingID  = regexp.MustCompile(`^eim_[0-9A-HJKMNP-TV-Z]{26}$`)
 	eventRowID = regexp.MustCompile(`^pev_[0-9A-HJKMNP-TV-Z]{26}$`)
+	bulkRunID  = regexp.MustCompile(`^run_[0-9A-HJKMNP-TV-Z]{26}$`)
+	findingID  = regexp.MustCompile(`^[a-z]+_[0-9A-HJKMNP-TV-Z]{26}$`)
 	journalID  = regexp.MustCompile(`^jrn_[0-9A-HJKMNP-TV-Z]{26}$`)
 )
 

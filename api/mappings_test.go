@@ -260,11 +260,13 @@ func TestMappingList(t *testing.T) {
 		require.Equal(t, http.StatusOK, r.status, string(r.body))
 		assert.Equal(t, []any{}, r.json(t)["items"])
 		assert.Equal(t, tandem.MappingQuery{CustomerID: idA, Provider: "old", RemoteID: "cus/1", State: tandem.Ended, Limit: 21}, f.store.asked)
+		require.Equal(t, http.StatusOK, f.call(t, http.MethodGet, mappings+"?error_class=auth", "").status)
+		assert.Equal(t, tandem.MappingQuery{ErrorClass: tandem.Auth, Limit: 21}, f.store.asked)
 	})
 
 	refusesQueries(t, mappings, map[string]string{
 		"state=done": "state", "state=": "state", "entity_type=invoice": "entity_type", "entity_id=": "entity_id", "provider_entity_id=a%00": "provider_entity_id",
-		"provider=stripe": "provider", "metadata=x": "metadata", "cursor=" + cursor(idA): "cursor", "entity_id=a&entity_id=b": "entity_id",
+		"provider=stripe": "provider", "metadata=x": "metadata", "error_class=late": "error_class", "cursor=" + cursor(idA): "cursor", "entity_id=a&entity_id=b": "entity_id",
 	})
 }
 

@@ -120,6 +120,9 @@ var (
 	states   = []tandem.MappingState{
 		tandem.Pending, tandem.Synced, tandem.Retrying, tandem.Parked, tandem.InConfl, tandem.Ended,
 	}
+	classes = []tandem.Class{
+		tandem.Transient, tandem.Ambiguous, tandem.RateLimited, tandem.Invalid, tandem.Auth, tandem.Gone, tandem.Conflict, tandem.Bug,
+	}
 	eventStates = []tandem.EventState{
 		tandem.EventReceived, tandem.EventApplied, tandem.EventEcho, tandem.EventStale, tandem.EventIgnored,
 		tandem.EventConflict, tandem.EventParked,
@@ -161,7 +164,7 @@ func customerQuery(c echo.Context) (tandem.CustomerQuery, error) {
 
 // mappingQuery: entity_type is there for the day when there is a second one.
 func mappingQuery(c echo.Context) (tandem.MappingQuery, error) {
-	v, limit, after, err := listQuery(c, mappingID, "entity_id", "entity_type", "provider_type", "provider_entity_id", "state")
+	v, limit, after, err := listQuery(c, mappingID, "entity_id", "entity_type", "provider_type", "provider_entity_id", "state", "error_class")
 	if err != nil {
 		return tandem.MappingQuery{}, err
 	}
@@ -172,7 +175,10 @@ func mappingQuery(c echo.Context) (tandem.MappingQuery, error) {
 	if _, err := oneOf(v, "entity_type", tandem.EntityCustomer); err != nil {
 		return q, err
 	}
-	q.State, err = oneOf(v, "state", states...)
+	if q.State, err = oneOf(v, "state", states...); err != nil {
+		return q, err
+	}
+	q.ErrorClass, err = oneOf(v, "error_class", classes...)
 	return q, err
 }
 

@@ -18,6 +18,7 @@ type store interface {
 	customerReader
 	mappingStore
 	ledger
+	runStore
 	// Reserve binds an Idempotency-Key to a customer id; whoever comes first decides the id. Errors:
 	// CodeIdempotencyReused when the key came with another body before.
 	Reserve(ctx context.Context, keyHash, bodyHash, customerID string) (tandem.Reservation, error)
@@ -51,6 +52,14 @@ type ledger interface {
 	Event(ctx context.Context, id string) (tandem.LedgerRow, error)
 	// Reopen has a row wait again, whatever its end was. Errors: CodeEventNotFound.
 	Reopen(ctx context.Context, id string) (tandem.LedgerRow, error)
+}
+
+type runStore interface {
+	// BulkRun reads one. Errors: CodeRunNotFound.
+	BulkRun(ctx context.Context, id string) (tandem.BulkRun, error)
+	Runs(ctx context.Context, q tandem.RunQuery) ([]tandem.BulkRun, error)
+	Findings(ctx context.Context, q tandem.FindingQuery) ([]tandem.Finding, error)
+	CatchUp(ctx context.Context, provider string) (tandem.CatchUp, error)
 }
 
 // Deps is what the API stands on. Store, Starter and Providers are required; APIKeys may be empty, and then no key is
@@ -162,6 +171,13 @@ func (s *Server) routes() {
 	s.echo.GET("/v1/provider-events", s.listEvents)
 	s.echo.GET("/v1/provider-events/:id", s.getEvent)
 	s.echo.POST("/v1/provider-events/:id/replay", s.replayEvent)
+	s.echo.POST(pathRuns, s.beginRun)
+	s.echo.GET(pathRuns, s.listRuns)
+	s.echo.GET(pathRuns+"/:id", s.getRun)
+	s.echo.POST(pathRuns+"/:id/control", s.steerRun)
+	s.echo.GET(pathRuns+"/:id/findings", s.listFindings)
+	s.echo.GET("/v1/providers", s.listProviders)
+	s.echo.POST("/v1/providers/:provider/catch-up", s.catchUp)
 }
 
 // pathWebhooks is the one route under /v1 that takes a signature instead of a key.

@@ -39,10 +39,11 @@ func (s *Store) ListMappings(ctx context.Context, q tandem.MappingQuery) ([]tand
 		  AND ($2 = '' OR m.provider_type = $2)
 		  AND ($3 = '' OR m.provider_entity_id = $3)
 		  AND (($4 = '' AND m.archived_at IS NULL) OR m.state = $4)
-		  AND ($5 = '' OR m.id < $5)
+		  AND ($5 = '' OR m.last_error->>'class' = $5)
+		  AND ($6 = '' OR m.id < $6)
 		ORDER BY m.id DESC
-		LIMIT $6`,
-		q.CustomerID, q.Provider, q.RemoteID, string(q.State), q.After, q.Limit)
+		LIMIT $7`,
+		q.CustomerID, q.Provider, q.RemoteID, string(q.State), string(q.ErrorClass), q.After, q.Limit)
 	if err != nil {
 		return nil, translate(err)
 	}

@@ -50,6 +50,11 @@ func TestListMappings(t *testing.T) {
 		WHERE entity_id = $1 AND provider_type = 'stripe'`, nthCustomer(2))
 	require.NoError(t, err)
 
+	_, err = store.DB().ExecContext(t.Context(), `
+		UPDATE entity_integration_mappings SET state = 'parked', last_error = '{"class": "invalid", "code": "email_invalid"}'
+		WHERE entity_id = $1 AND provider_type = 'second'`, nthCustomer(3))
+	require.NoError(t, err)
+
 	// named is the mappings as number of the customer and provider.
 	named := func(ms []tandem.Mapping) []string {
 		out := []string{}
@@ -67,6 +72,8 @@ func TestListMappings(t *testing.T) {
 		"of_a_provider":          {tandem.MappingQuery{Provider: "second"}, []string{"3 second", "2 second"}},
 		"of_a_remote_customer":   {tandem.MappingQuery{RemoteID: "cus_2"}, []string{"2 stripe"}},
 		"in_a_state":             {tandem.MappingQuery{State: tandem.Synced}, []string{"2 stripe"}},
+		"of_an_error_class":      {tandem.MappingQuery{ErrorClass: tandem.Invalid}, []string{"3 second"}},
+		"of_no_such_error":       {tandem.MappingQuery{ErrorClass: tandem.Auth}, []string{}},
 		"ended":                  {tandem.MappingQuery{State: tandem.Ended}, []string{"1 second"}},
 		"ended_of_a_customer":    {tandem.MappingQuery{State: tandem.Ended, CustomerID: nthCustomer(2)}, []string{}},
 		"all_filters":            {tandem.MappingQuery{CustomerID: nthCustomer(2), Provider: "stripe", RemoteID: "cus_2", State: tandem.Synced}, []string{"2 stripe"}},
