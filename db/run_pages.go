@@ -33,9 +33,9 @@ func (s *Store) ApplyPages(ctx context.Context, run tandem.BulkRun, pages []tand
 			in.run.Ranges[page.Index] = page.Range
 		}
 		in.run.Counts.Requests += page.Asked
+		in.run.Counts.Pages += min(page.Asked, 1) // a range that was split off is no page
 		in.states = append(in.states, page.Items...)
 	}
-	in.run.Counts.Pages += len(pages)
 	return s.takeIn(ctx, in)
 }
 

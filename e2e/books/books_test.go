@@ -217,10 +217,17 @@ func outage(t *testing.T, g *ground) {
 	s.call(http.MethodPost, "/v1/providers/stripe/catch-up", nil, nil)
 	s.until("both sides equal", s.unequal)
 	require.Zero(t, s.writes())
-	var providers []struct {
-		CatchUp struct{ Missed int } `json:"catch_up"`
+	var providers struct {
+		Items []struct {
+			CatchUp struct {
+				Missed          int
+				ReconcileNeeded bool `json:"reconcile_needed"`
+			} `json:"catch_up"`
+		}
 	}
-	s.call(http.MethodGet, "/v1/providers", nil, &providers)
+	require.Equal(t, http.StatusOK, s.call(http.MethodGet, "/v1/providers", nil, &providers))
+	require.Greater(t, providers.Items[0].CatchUp.Missed, 1900)
+	require.False(t, providers.Items[0].CatchUp.ReconcileNeeded)
 }
 
 func steered(t *testing.T, g *ground) {
