@@ -63,7 +63,7 @@ func newBooks(t *testing.T) *books {
 	b.temporal, err = devstack.StartTemporal(t.Context(), devstack.TemporalOptions{Headless: true, Binary: b.cli})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.temporal.Stop()) })
-	b.postgres, err = devstack.StartPostgres(t.Context(), devstack.PostgresOptions{})
+	b.postgres, err = devstack.StartPostgres(t.Context(), devstack.PostgresOptions{DataDir: filepath.Join(home(t), "postgres")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.postgres.Stop()) })
 	return b
@@ -287,4 +287,14 @@ func (c *counter) statements() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.n
+}
+
+// home is a folder that other users may pass: as root, Postgres runs as somebody else.
+func home(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tandem-bench-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	require.NoError(t, os.Chmod(dir, 0o755))
+	return dir
 }
