@@ -49,7 +49,7 @@ func startStack(t *testing.T) *stack {
 	log, err := os.Create(filepath.Join(home, "tandem.log"))
 	require.NoError(t, err)
 	cmd := exec.Command(program, "--free-ports", "--quiet", "--data-dir", filepath.Join(home, "data"), "--ready-file", ready)
-	cmd.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+s.temporal.Address())
+	cmd.Env = append(os.Environ(), "TEMPORAL_ADDRESS="+s.temporal.Address(), "TANDEM_CATCH_UP_EVERY=0", "TANDEM_RECONCILE_EVERY=0")
 	cmd.Stdout, cmd.Stderr = log, log
 	require.NoError(t, cmd.Start())
 	s.pid = cmd.Process.Pid

@@ -88,6 +88,11 @@ func (tr *trial) facts() facts {
 			f.remotes[op.CustomerID] = tr.stripe.customer(t, op.CustomerID)
 		}
 	}
+	for _, m := range f.mappings { // what was there before us is in no operation
+		if _, seen := f.remotes[m.RemoteID]; m.RemoteID != "" && !seen {
+			f.remotes[m.RemoteID] = tr.stripe.customer(t, m.RemoteID)
+		}
+	}
 	return f
 }
 

@@ -46,6 +46,7 @@ var flows = map[string]flow{
 	"retry":          {prepareParked, roundRetry},
 	"skip":           {prepareParked, roundSkip},
 	"sync":           {oneCustomer, roundSync},
+	"import":         {nil, roundImport},
 }
 
 func oneCustomer(tr *trial)  { tr.born("one") }

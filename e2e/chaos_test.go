@@ -70,6 +70,7 @@ var matrix = []struct {
 	{[]string{"retry"}, []string{"retry.after_signal"}},
 	{[]string{"skip"}, []string{"skip.after_signal"}},
 	{[]string{"sync"}, []string{"sync.after_signal"}},
+	{[]string{"import"}, []string{"run.before_page", "run.before_commit", "run.after_page"}},
 }
 
 // cases are the cells of the matrix: each point in each of its flows, and, in the first of them, at its second hit and

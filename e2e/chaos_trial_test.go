@@ -77,7 +77,7 @@ func newTrial(t *testing.T, g *ground, c crash) *trial {
 		"DATABASE_URL="+url, "TANDEM_DATABASE_MAX_CONNS=4", "TEMPORAL_ADDRESS="+g.temporal.Address(), "TEMPORAL_NAMESPACE="+namespace,
 		"STRIPE_API_KEY="+stripeKey, "STRIPE_API_BASE="+tr.server.URL(), "STRIPE_WEBHOOK_SECRETS="+webhookSecret, "STRIPE_REQUESTS_PER_SECOND=100",
 		"TANDEM_HTTP_ADDR=127.0.0.1:0", "TANDEM_ADMIN_ADDR=127.0.0.1:0", "TANDEM_ENVIRONMENT="+environment,
-		"TANDEM_API_KEYS="+string(app.HashKey(apiKey)),
+		"TANDEM_API_KEYS="+string(app.HashKey(apiKey)), "TANDEM_CATCH_UP_EVERY=0", "TANDEM_RECONCILE_EVERY=0",
 	)
 	tr.start(tr.plan(c.hit)...)
 	t.Cleanup(func() { tr.process.end() })
