@@ -128,4 +128,15 @@ func testSchedules(t *testing.T, s *stack) {
 	action, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
 	require.True(t, ok, fmt.Sprintf("%T", d.Schedule.Action))
 	require.Equal(t, "drain/stripe", action.ID)
+
+	for _, id := range []string{"catch-up/stripe", "reconcile/stripe/scheduled"} {
+		_, err := s.client.ScheduleClient().GetHandle(ctx, id).Describe(ctx)
+		require.Error(t, err, "%s is not wanted", id)
+		every := starter.Every{Drain: time.Hour, CatchUp: 15 * time.Minute, Reconcile: 24 * time.Hour}
+		require.NoError(t, s.starter.EnsureSchedules(ctx, every))
+		d, err := s.client.ScheduleClient().GetHandle(ctx, id).Describe(ctx)
+		require.NoError(t, err)
+		require.Contains(t, []time.Duration{every.CatchUp, every.Reconcile}, d.Schedule.Spec.Intervals[0].Every)
+		require.NoError(t, s.starter.EnsureSchedules(ctx, starter.Every{Drain: time.Hour}))
+	}
 }

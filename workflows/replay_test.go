@@ -31,7 +31,7 @@ func histories(t *testing.T, direction string) []string {
 // recorded by starter/record_test.go.
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	for _, direction := range []string{"outbound", "inbound", "drain"} {
+	for _, direction := range []string{"outbound", "inbound", "drain", "reconcile", "catchUp"} {
 		for _, file := range histories(t, direction) {
 			t.Run(direction+"/"+strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
 				t.Parallel()
@@ -79,6 +79,27 @@ func TestReplay_notices(t *testing.T) {
 				return workflows.Drain(ctx, in)
 			},
 			"nothing done": func(workflow.Context, workflows.DrainInput) error { return nil },
+		},
+		"reconcile": {
+			"a timer too many": func(ctx workflow.Context, in workflows.ReconcileInput) error {
+				if err := workflow.Sleep(ctx, time.Second); err != nil {
+					return err
+				}
+				_, err := workflows.Reconcile(ctx, in)
+				return err
+			},
+			"nothing done": func(ctx workflow.Context, _ workflows.ReconcileInput) error {
+				return workflow.SetUpdateHandler(ctx, workflows.UpdateBegin, func(workflow.Context) error { return nil })
+			},
+		},
+		"catchUp": {
+			"a timer too many": func(ctx workflow.Context, in workflows.CatchUpInput) error {
+				if err := workflow.Sleep(ctx, time.Second); err != nil {
+					return err
+				}
+				return workflows.CatchUp(ctx, in)
+			},
+			"nothing done": func(workflow.Context, workflows.CatchUpInput) error { return nil },
 		},
 	} {
 		name := strings.ToUpper(direction[:1]) + direction[1:]
