@@ -134,8 +134,8 @@ func (c *call) outcome(result any, err *apiError) answer {
 	if err != nil {
 		return c.failed(err)
 	}
-	if page, ok := result.(customerPage); ok {
-		return answer{status: http.StatusOK, body: page.render()}
+	if list, ok := result.(page); ok {
+		return answer{status: http.StatusOK, body: list.render()}
 	}
 	return answer{status: http.StatusOK, body: render(result)}
 }

@@ -127,7 +127,7 @@ func (s *Server) listCustomers(c *call) (any, *apiError) {
 		cus := s.customers[s.order[i]].now
 		return cus, !cus.Deleted && (!byEmail || cus.Email == email)
 	})
-	return customerPage(list), err
+	return page(list), err
 }
 
 func checkEventList(n *node) *apiError {
@@ -158,7 +158,7 @@ func (s *Server) listEvents(c *call) (any, *apiError) {
 		return e.pos - s.events[0].pos, true
 	}
 	made := spanOf(c.form.kid("created"))
-	return paginate(c, "event", 0, len(s.events), find, func(i int) (any, bool) {
+	list, err := paginate(c, "event", 0, len(s.events), find, func(i int) (any, bool) {
 		e := s.events[i]
 		delivered := len(e.pending) == 0
 		if !made.has(e.created) || !matchesType(e.typ, types) || bySuccess && delivered != (success == "true") {
@@ -166,6 +166,7 @@ func (s *Server) listEvents(c *call) (any, *apiError) {
 		}
 		return e.body(s.opts.APIVersion), true
 	})
+	return page(list), err
 }
 
 // matchesType accepts a trailing wildcard, as in customer.*.

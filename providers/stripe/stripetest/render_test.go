@@ -2,6 +2,7 @@ package stripetest
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -23,13 +24,23 @@ func TestPagesLookAsEncodingJSONWritesThem(t *testing.T) {
 		PreferredLocales: []string{"nb", odd}, Balance: -5, Currency: "eur", DefaultSource: "src_1", Delinquent: true,
 		InvoicePrefix: "ABC", NextInvoiceSequence: 3, TaxExempt: "exempt", DefaultPaymentMethod: "pm_1", InvoiceFooter: odd,
 	}
+	by := "req_1"
+	about := func(object any, previous map[string]any, by eventRequest) eventBody {
+		e := event{id: "evt_1", typ: "customer.updated", created: 5, object: object, previous: previous, request: by}
+		return e.body("2023-10-16")
+	}
 	for name, data := range map[string][]any{
 		"nobody": {}, "a bare one": {&Customer{}}, "a deleted one": {&Customer{ID: "cus_2", Deleted: true}},
 		"empty hashes": {&Customer{Metadata: map[string]string{}, PreferredLocales: []string{}, Shipping: &Shipping{}, Address: Address{}}},
 		"several":      {full, &Customer{}, full},
+		"events": {
+			about(full, map[string]any{"name": odd, "metadata": map[string]any{}, "address": map[string]any{"city": nil}}, eventRequest{ID: &by}),
+			about(&Customer{ID: "cus_2", Deleted: true}, map[string]any{}, eventRequest{ID: &by, IdempotencyKey: &odd}),
+			about(json.RawMessage(`{"id":"in_1", "lines":[1,{}, [ ]],"u":"<\u2028\u00e9>"}`), nil, eventRequest{}),
+		},
 	} {
 		list := listBody{Object: "list", Data: data, HasMore: len(data) > 1, URL: "/v1/customers"}
-		require.Equal(t, string(render(list)), string(customerPage(list).render()), name)
+		require.Equal(t, string(render(list)), string(page(list).render()), name)
 	}
 }
 
