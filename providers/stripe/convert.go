@@ -46,11 +46,15 @@ func open(raw string) object {
 		return nil
 	}
 	o := make(object, min(len(raw)/32, 32)) // a guess that spares a customer three growths of the map
+	o.fill(r)
+	return o
+}
+
+func (o object) fill(r gjson.Result) {
 	r.ForEach(func(key, value gjson.Result) bool {
 		o[strings.ToValidUTF8(key.Str, "\uFFFD")] = value.Raw
 		return true
 	})
-	return o
 }
 
 // text returns a member that is a string, "" otherwise.

@@ -6,6 +6,7 @@ import (
 
 	stripego "github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/form"
+	"github.com/tidwall/gjson"
 
 	"github.com/tandem-sync/tandem"
 )
@@ -23,8 +24,8 @@ func (p *Provider) Events(ctx context.Context, q tandem.EventsQuery) (tandem.Eve
 		params.Context = ctx
 		query := &form.Values{}
 		form.AppendTo(query, params)
-		more, err := p.page(c, "/v1/events", query, params.GetParams(), func(item string) error {
-			e, err := p.listedEvent(item)
+		more, err := p.page(c, "/v1/events", query, params.GetParams(), func(item gjson.Result) error {
+			e, err := p.listedEvent(item.Raw)
 			page.Items = append(page.Items, e)
 			return err
 		})

@@ -15,7 +15,7 @@ import (
 // page follows the last of them. What it reads is what the transport kept, as stripe-go keeps no items of a list as sent.
 // It is checked once, as a whole: a walk over whole books spends its time in such checks.
 func (p *Provider) page(
-	c *call, path string, query *form.Values, params *stripego.Params, each func(item string) error,
+	c *call, path string, query *form.Values, params *stripego.Params, each func(item gjson.Result) error,
 ) (more bool, err error) {
 	var a answer
 	if err := c.check(p.backend.CallRaw(http.MethodGet, path, p.key, query, params, &a)); err != nil {
@@ -32,7 +32,7 @@ func (p *Provider) page(
 	some := false
 	data.ForEach(func(_, item gjson.Result) bool {
 		some = true
-		err = each(item.Raw)
+		err = each(item)
 		return err == nil
 	})
 	return err == nil && some && list.flag("has_more", false), err
