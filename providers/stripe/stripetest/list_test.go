@@ -43,6 +43,8 @@ func TestList(t *testing.T) {
 		"email is case-sensitive":  {"?email=C1@x.org", nil, false},
 		"created":                  {fmt.Sprintf("?created=%d", noon.Unix()+3), ids[3:4], false},
 		"created range":            {fmt.Sprintf("?created[gt]=%d&created[lte]=%d", noon.Unix()+1, noon.Unix()+3), []string{ids[3], ids[2]}, false},
+		"from below a range":       {fmt.Sprintf("?limit=1&created[gt]=%d&created[lte]=%d&ending_before=%s", noon.Unix()+1, noon.Unix()+3, ids[0]), []string{ids[2]}, true},
+		"from above a range":       {fmt.Sprintf("?created[gt]=%d&created[lte]=%d&ending_before=%s", noon.Unix()+1, noon.Unix()+3, ids[9]), nil, false},
 		"created lower":            {fmt.Sprintf("?created[lt]=%d&created[gte]=%d", noon.Unix()+2, noon.Unix()), []string{ids[1], ids[0]}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
