@@ -19,7 +19,13 @@ func listed(remoteID string, second int, f tandem.Fields) tandem.RemoteState {
 	}
 }
 
-func (b *bundle) takenIn(run tandem.BulkRun, states ...tandem.RemoteState) tandem.BulkRun {
+// own is what a remote customer that Tandem made looks like.
+func own(f tandem.Fields, id string) tandem.Fields {
+	f.Reserved = map[string]string{tandem.KeyCustomerID: id, tandem.KeyEnvironment: "test"}
+	return f
+}
+
+func (b *bundle) paged(run tandem.BulkRun, states ...tandem.RemoteState) tandem.BulkRun {
 	b.t.Helper()
 	next, err := b.ApplyPages(b.ctx, run, []tandem.WalkedPage{{Range: tandem.Range{Cursor: "next"}, Items: states, Asked: 1}},
 		tandem.Work{Cause: run.Cause(), WorkflowID: "reconcile/stripe"})
@@ -54,7 +60,7 @@ func TestApplyPages(t *testing.T) {
 			listed("cus_1", 10, tandem.Fields{Name: "Ada", Email: "ada@example.com"}), listed("cus_2", 10, tandem.Fields{}),
 		}
 		run := b.begun(wish(tandem.ModeImport))
-		next := b.takenIn(run, states...)
+		next := b.paged(run, states...)
 		require.Equal(t, tandem.Counts{Requests: 1, Pages: 1, Customers: 2, Created: 2}, next.Counts)
 		require.Equal(t, []tandem.Range{{Cursor: "next"}}, next.Ranges)
 		require.Equal(t, 2, b.count(`SELECT count(*) FROM entity_integration_mappings WHERE state = 'synced'`))
@@ -72,7 +78,7 @@ func TestApplyPages(t *testing.T) {
 		require.NoError(t, err)
 		before, rows := b.picture(), b.rowVersions()
 		second := b.begun(wish(tandem.ModeImport))
-		next = b.takenIn(second, states...)
+		next = b.paged(second, states...)
 		require.Equal(t, tandem.Counts{Requests: 1, Pages: 1, Customers: 2, Equal: 2}, next.Counts)
 		require.Equal(t, before, b.picture())
 		require.Equal(t, rows, b.rowVersions(), "not even a lock")
@@ -84,7 +90,7 @@ func TestApplyPages(t *testing.T) {
 		b := setup(t)
 		run := b.begun(wish(tandem.ModeImport))
 		state := listed("cus_1", 10, tandem.Fields{Name: "Ada"})
-		next := b.takenIn(run, state)
+		next := b.paged(run, state)
 		before := b.picture()
 		_, err := b.ApplyPages(b.ctx, run, []tandem.WalkedPage{{Items: []tandem.RemoteState{state}, Asked: 1}}, work)
 		requireCode(t, err, tandem.Conflict, tandem.CodeRunMoved)
@@ -116,7 +122,7 @@ func TestApplyPages(t *testing.T) {
 	t.Run("ranges: one is replaced, the next is a new one, others are nobody's", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		run := b.takenIn(b.begun(wish(tandem.ModeImport)))
+		run := b.paged(b.begun(wish(tandem.ModeImport)))
 		run, err := b.ApplyPages(b.ctx, run, []tandem.WalkedPage{
 			{Index: 0, Range: tandem.Range{From: at(5), Done: true}, Asked: 2}, {Index: 1, Range: tandem.Range{To: at(5)}},
 		}, work)
@@ -131,7 +137,7 @@ func TestApplyPages(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		run, states := b.mixed()
-		next := b.takenIn(run, states...)
+		next := b.paged(run, states...)
 		require.Equal(t, map[string]string{
 			"cus_new": "unlinked mode", "cus_ext": "linked", "cus_theirs": "updated", "cus_ours": "sent not_sent_yet",
 			"cus_lost": "conflict unknown_customer", "cus_parked": "waiting parked",
@@ -152,7 +158,7 @@ func TestApplyPages(t *testing.T) {
 		run, states := b.mixed()
 		plan := b.planOf(run)
 		before, rows := b.picture(), b.rowVersions()
-		planned := b.takenIn(plan, states...)
+		planned := b.paged(plan, states...)
 		require.Equal(t, before, b.picture())
 		require.Equal(t, rows, b.rowVersions())
 		for _, f := range b.report(plan.ID) {
@@ -161,7 +167,7 @@ func TestApplyPages(t *testing.T) {
 		_, err := b.SetRunState(b.ctx, plan.ID, tandem.RunDone, nil)
 		require.NoError(t, err)
 		run = b.begun(wish(tandem.ModeReconcile))
-		require.Equal(t, planned.Counts, b.takenIn(run, states...).Counts)
+		require.Equal(t, planned.Counts, b.paged(run, states...).Counts)
 		require.Equal(t, b.kinds(plan.ID), b.kinds(run.ID))
 	})
 
@@ -173,7 +179,7 @@ func TestApplyPages(t *testing.T) {
 			w.Plan = plan
 			run := b.begun(w)
 			ext := tandem.Fields{Name: "Ada", Reserved: map[string]string{tandem.KeyExternalID: "ext"}}
-			next := b.takenIn(run, listed("cus_1", 10, ext), listed("cus_2", 10, ext))
+			next := b.paged(run, listed("cus_1", 10, ext), listed("cus_2", 10, ext))
 			require.Equal(t, tandem.Counts{Requests: 1, Pages: 1, Customers: 2, Created: 1, Conflicts: 1}, next.Counts)
 			require.Equal(t, map[string]string{"cus_1": "created", "cus_2": "conflict external_id_elsewhere"}, b.kinds(run.ID))
 			if plan {
@@ -195,7 +201,7 @@ func TestApplyPages(t *testing.T) {
 				states = append(states, listed(fmt.Sprintf("cus_%d", i), 10, tandem.Fields{Name: "Ada"}))
 			}
 			states[3].Fields.Name, states[17].Fields.Metadata = "a\x00da", map[string]string{"a": "\x00"}
-			next := b.takenIn(run, states...)
+			next := b.paged(run, states...)
 			require.Equal(t, tandem.Counts{Requests: 1, Pages: 1, Customers: 20, Created: 18, Rejected: 2}, next.Counts)
 			require.Equal(t, "rejected unprocessable", b.kinds(run.ID)["cus_3"])
 			require.Equal(t, "rejected unprocessable", b.kinds(run.ID)["cus_17"])
@@ -209,14 +215,14 @@ func TestApplyPages(t *testing.T) {
 		w := wish(tandem.ModeImport)
 		w.MatchEmail = true
 		run := b.begun(w)
-		run = b.takenIn(run,
+		run = b.paged(run,
 			listed("cus_1", 10, tandem.Fields{Email: "ada@example.com"}), listed("cus_2", 10, tandem.Fields{Email: "new@example.com"}),
 			listed("cus_3", 10, tandem.Fields{Email: "new@example.com"}), listed("cus_4", 10, tandem.Fields{}))
 		require.Equal(t, map[string]string{
 			"cus_1": "review same_email", "cus_2": "created", "cus_3": "review same_email", "cus_4": "created",
 		}, b.kinds(run.ID))
 		require.Equal(t, 4, b.count(`SELECT count(*) FROM reconcile_seen`))
-		b.takenIn(run, listed("cus_1", 10, tandem.Fields{Email: "other@example.com"}))
+		b.paged(run, listed("cus_1", 10, tandem.Fields{Email: "other@example.com"}))
 		require.Equal(t, 1, b.count(`SELECT count(*) FROM reconcile_seen WHERE email = 'other@example.com'`), "the last look counts")
 	})
 
@@ -228,7 +234,7 @@ func TestApplyPages(t *testing.T) {
 		call := b.planAfterLook(c.ID)
 		before := b.picture()
 		run := b.begun(wish(tandem.ModeReconcile))
-		b.takenIn(run, listed("cus_1", 30, tandem.Fields{Name: "Ada", Email: "ada@example.com"}))
+		b.paged(run, listed("cus_1", 30, own(tandem.Fields{Name: "Ada", Email: "ada@example.com"}, c.ID)))
 		require.Equal(t, "sent not_sent_yet", b.kinds(run.ID)["cus_1"])
 		require.Equal(t, before, b.picture())
 		require.Equal(t, tandem.EventApplied, b.apply(answer(call, "cus_1", 40)).State)
@@ -251,10 +257,6 @@ func (b *bundle) mixed() (tandem.BulkRun, []tandem.RemoteState) {
 	// Only a customer without a create on its way can be linked by its external id.
 	_, err := b.DB().ExecContext(b.ctx, `UPDATE entity_integration_mappings SET claim = NULL WHERE entity_id = $1`, ext.CustomerID)
 	require.NoError(b.t, err)
-	own := func(f tandem.Fields, id string) tandem.Fields {
-		f.Reserved = map[string]string{tandem.KeyCustomerID: id, tandem.KeyEnvironment: "test"}
-		return f
-	}
 	changed := ada
 	changed.Name = "Changed over there"
 	return b.begun(wish(tandem.ModeReconcile)), []tandem.RemoteState{
@@ -293,7 +295,7 @@ func TestApplyPagesIsSetBased(t *testing.T) {
 	w.Mode, w.MatchEmail = tandem.ModeImport, true
 	run := b.begun(w)
 	statements := func(states []tandem.RemoteState) int {
-		return len(p.during(func() { run = b.takenIn(run, states...) }))
+		return len(p.during(func() { run = b.paged(run, states...) }))
 	}
 	one := []int{statements(page(1, 10, "A")), statements(page(1, 10, "A")), statements(page(1, 20, "B"))}
 	hundred := []int{statements(page(100, 30, "B")), statements(page(100, 40, "B")), statements(page(100, 50, "C"))}

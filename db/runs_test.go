@@ -102,7 +102,7 @@ func TestSetRunState(t *testing.T) {
 	require.Equal(t, failure, paused.LastError)
 	require.Equal(t, run.Version, paused.Version, "a page on its way is not lost")
 
-	run = b.takenIn(run, listed("cus_1", 10, tandem.Fields{Name: "Ada"}))
+	run = b.paged(run, listed("cus_1", 10, tandem.Fields{Name: "Ada"}))
 	require.Equal(t, tandem.RunPaused, run.State)
 	require.Equal(t, 1, b.count(`SELECT count(*) FROM reconcile_seen`))
 
