@@ -78,3 +78,11 @@ func TestPreparedStatements(t *testing.T) {
 		require.Zero(t, statements)
 	})
 }
+
+func TestStatementsAreNotCompiled(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var jit string
+	require.NoError(t, b.DB().GetContext(b.ctx, &jit, `SHOW jit`))
+	require.Equal(t, "off", jit)
+}
