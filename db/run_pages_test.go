@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/db/dbtest"
 )
 
 // listed is a remote customer as a page of the list shows it.
@@ -304,6 +305,34 @@ func TestApplyPagesIsSetBased(t *testing.T) {
 	require.Equal(t, 100, run.Counts.Created)
 	require.Equal(t, 102, run.Counts.Equal)
 	require.Equal(t, 101, run.Counts.Updated)
+}
+
+func TestAPageWhoseCommitWasNotHeardOfIsTakenOnce(t *testing.T) {
+	t.Parallel()
+	b, p := throughProxy(t)
+	run := b.begun(wish(tandem.ModeImport))
+	pages := []tandem.WalkedPage{{Items: page(3, 10, "Ada"), Asked: 1}}
+	p.once("COMMIT", unheard)
+	_, err := b.ApplyPages(b.ctx, run, pages, work)
+	require.Equal(t, tandem.Ambiguous, tandem.ClassOf(err))
+	_, err = b.ApplyPages(b.ctx, run, pages, work)
+	requireCode(t, err, tandem.Conflict, tandem.CodeRunMoved)
+	now, err := b.BulkRun(b.ctx, run.ID)
+	require.NoError(t, err)
+	require.Equal(t, tandem.Counts{Requests: 1, Pages: 1, Customers: 3, Created: 3}, now.Counts)
+	require.Equal(t, 3, b.count(`SELECT count(*) FROM customers`))
+}
+
+func TestACustomerThatIsChangedWhileItsPageIsJudgedIsJudgedOnceMore(t *testing.T) {
+	t.Parallel()
+	b, p := throughProxy(t)
+	direct := &bundle{Store: openAt(t, p.direct, dbtest.Policy), t: t, ctx: t.Context()}
+	run := b.begun(wish(tandem.ModeImport))
+	p.before("pg_advisory_xact_lock", func() { direct.apply(event("cus_1", 10, tandem.Fields{Name: "Ada"})) })
+	run = b.paged(run, listed("cus_1", 10, tandem.Fields{Name: "Ada"}))
+	require.Equal(t, 1, b.count(`SELECT count(*) FROM customers`))
+	require.Equal(t, tandem.Counts{Requests: 1, Pages: 1, Customers: 1, Equal: 1}, run.Counts)
+	require.Empty(t, b.report(run.ID))
 }
 
 func TestMoreThanOneTransactionTakesIsRefused(t *testing.T) {

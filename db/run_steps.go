@@ -44,14 +44,15 @@ func (s *Store) EmailMatches(ctx context.Context, run tandem.BulkRun, limit int)
 }
 
 // Absent are linked remote customers that the list did not have, behind run.After (a remote id). What was linked while
-// the run went on may be younger than the list.
+// the run went on may be younger than the list. With an OFFSET the look for each one stays a look: the planner would
+// otherwise read all that was seen, once per page.
 func (s *Store) Absent(ctx context.Context, run tandem.BulkRun, limit int) ([]string, error) {
 	var ids []string
 	err := s.db.SelectContext(ctx, &ids, `
 		SELECT m.provider_entity_id FROM entity_integration_mappings m
 		WHERE m.archived_at IS NULL AND m.provider_entity_id > $2 AND m.provider_type = $3 AND m.entity_type = 'customer'
 		  AND m.created_at < $4
-		  AND NOT EXISTS (SELECT 1 FROM reconcile_seen s WHERE s.run_id = $1 AND s.provider_entity_id = m.provider_entity_id)
+		  AND NOT EXISTS (SELECT 1 FROM reconcile_seen s WHERE s.run_id = $1 AND s.provider_entity_id = m.provider_entity_id OFFSET 0)
 		ORDER BY m.provider_entity_id
 		LIMIT $5`, run.ID, run.After, run.Provider, run.StartedAt, limit)
 	return ids, translate(err)
@@ -127,7 +128,8 @@ func (s *Store) candidates(ctx context.Context, tx *sqlx.Tx, run tandem.BulkRun,
 		         WHERE r.run_id = $3 AND r.email = c.email AND r.email <> ''
 		           AND NOT EXISTS (SELECT 1 FROM (SELECT provider_type, archived_at FROM entity_integration_mappings
 		                                          WHERE provider_entity_id = r.provider_entity_id OFFSET 0) l
-		                           WHERE l.provider_type = $1 AND l.archived_at IS NULL)) AS same_email
+		                           WHERE l.provider_type = $1 AND l.archived_at IS NULL)
+		         OFFSET 0) AS same_email
 		FROM customers c
 		CROSS JOIN LATERAL (
 		  SELECT max(a.epoch) AS epoch, bool_or(a.archived_at IS NULL) AS live,

@@ -48,6 +48,13 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		 SELECT 'jrn_' || lpad(n::text, 26, '0'), 'cust_' || lpad(n::text, 26, '0'), 'outbound', 'create', 'api', 'chg_' || n FROM generate_series(1, $1::int) n`,
 		`INSERT INTO remote_tombstones (provider_type, provider_entity_id, deleted_at) SELECT 'stripe', 'gone_' || n, now() FROM generate_series(1, $1::int) n`,
 		`INSERT INTO idempotency_keys (key_hash, body_hash, customer_id) SELECT 'key_' || n, 'b', 'c' FROM generate_series(1, $1::int) n`,
+		`INSERT INTO reconcile_findings (id, run_id, subject, kind)
+		 SELECT 'fnd_' || lpad(n::text, 26, '0'), '` + someRun + `', 'cus_' || n, CASE WHEN n % 1000 = 0 THEN 'conflict' ELSE 'created' END
+		 FROM generate_series(1, $1::int) n`,
+		`INSERT INTO reconcile_seen (run_id, provider_entity_id, email)
+		 SELECT '` + someRun + `', 'seen_' || n, 'c' || n || '@example.com' FROM generate_series(1, $1::int) n WHERE n > 100
+		 UNION ALL SELECT '` + someRun + `', 'cus_' || n, '' FROM generate_series(1, $1::int) n WHERE n % 100 > 0`,
+		`INSERT INTO customers (id, email) SELECT 'cust_Z' || lpad(n::text, 25, '0'), 'z' || n || '@example.com' FROM generate_series(1, $1::int) n`,
 	} {
 		_, err := admin.DB().ExecContext(t.Context(), statement, many)
 		require.NoError(t, err)
@@ -56,6 +63,18 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 	require.NoError(t, err)
 
 	id := "cust_00000000000000000000007777"
+	books := tandem.RunWish{ID: someRun, Provider: "stripe", Mode: tandem.ModeExport, MatchEmail: true}
+	_, err = admin.BeginRun(t.Context(), books, "w")
+	require.NoError(t, err)
+	// among changes the run as it is, at a place where the books go on.
+	among := func(after string, act func(ctx context.Context, s *db.Store, run tandem.BulkRun) error) func(context.Context, *db.Store) error {
+		return func(ctx context.Context, s *db.Store) error {
+			run, err := s.BulkRun(ctx, someRun)
+			require.NoError(t, err)
+			run.After, run.StartedAt = after, run.StartedAt.Add(time.Hour)
+			return act(ctx, s, run)
+		}
+	}
 	customers := func(q tandem.CustomerQuery) func(context.Context, *db.Store) error {
 		q.Limit = 50
 		return func(ctx context.Context, s *db.Store) error {
@@ -125,6 +144,53 @@ func TestHotQueriesUseIndexes(t *testing.T) {
 		{"Customers by state", customers(tandem.CustomerQuery{State: tandem.Pending})},
 		{"Customers by email of nobody", customers(tandem.CustomerQuery{Email: "nobody@example.com"})},
 		{"Customers by remote customer of nobody", customers(tandem.CustomerQuery{ProviderEntityID: "cus_none"})},
+		{"ApplyPages, a hundred", among("", func(ctx context.Context, s *db.Store, run tandem.BulkRun) error {
+			states := page(100, 10, "New")
+			for i := range states {
+				states[i].RemoteID = fmt.Sprintf("cus_%d", 100+2*i)
+				if i%2 == 0 {
+					states[i].RemoteID = "new_" + states[i].RemoteID
+				}
+			}
+			_, err := s.ApplyPages(ctx, run, []tandem.WalkedPage{{Items: states}}, work)
+			return err
+		})},
+		{"Findings", func(ctx context.Context, s *db.Store) error {
+			_, err := s.Findings(ctx, tandem.FindingQuery{RunID: someRun, After: "fnd_00000000000000000000003000", Limit: 100})
+			return err
+		}},
+		{"Findings of a kind", func(ctx context.Context, s *db.Store) error {
+			_, err := s.Findings(ctx, tandem.FindingQuery{RunID: someRun, Kind: tandem.FoundConflict, Limit: 100})
+			return err
+		}},
+		{"Absent", among("cus_12", func(ctx context.Context, s *db.Store, run tandem.BulkRun) error {
+			ids, err := s.Absent(ctx, run, 3)
+			require.Len(t, ids, 3)
+			return err
+		})},
+		{"EmailMatches", among("seen_1000", func(ctx context.Context, s *db.Store, run tandem.BulkRun) error {
+			_, err := s.DB().ExecContext(ctx, `DELETE FROM entity_integration_mappings WHERE id BETWEEN 'eim_00000000000000000000010000' AND 'eim_00000000000000000000010020'`)
+			require.NoError(t, err)
+			matches, err := s.EmailMatches(ctx, run, 10)
+			require.Len(t, matches, 10)
+			return err
+		})},
+		{"ReserveNext", among("cust_Z0000000000000000000000050", func(ctx context.Context, s *db.Store, run tandem.BulkRun) error {
+			_, _, err := s.ReserveNext(ctx, run, 50, work)
+			return err
+		})},
+		{"PendingNext", func(ctx context.Context, s *db.Store) error {
+			_, err := s.PendingNext(ctx, "stripe", id, 10)
+			return err
+		}},
+		{"StillPending", func(ctx context.Context, s *db.Store) error {
+			_, err := s.StillPending(ctx, "stripe", []string{id, "cust_00000000000000000000003000"})
+			return err
+		}},
+		{"IngestFound", func(ctx context.Context, s *db.Store) error {
+			_, err := s.IngestFound(ctx, "stripe", []tandem.Event{delivery(event("cus_8888", 10, tandem.Fields{Name: "A"}))})
+			return err
+		}},
 	} {
 		before := readsOf(t, admin)
 		store := open()
