@@ -9,7 +9,6 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/tandem-sync/tandem"
-	"github.com/tandem-sync/tandem/chaos"
 )
 
 // statesAtMost bounds the customers of one transaction. Each one that is written takes a slot of the server's lock table,
@@ -81,6 +80,7 @@ func (s *Store) takeIn(ctx context.Context, in intake) (tandem.BulkRun, error) {
 	return s.try(ctx, in.without(culprits), nil)
 }
 
+// try carries an intake out in one transaction that ends with end: nil commits it.
 func (s *Store) try(ctx context.Context, in intake, end error) (tandem.BulkRun, error) {
 	var out tandem.BulkRun
 	err := s.inRace(ctx, func(tx *sqlx.Tx) error {
@@ -88,7 +88,6 @@ func (s *Store) try(ctx context.Context, in intake, end error) (tandem.BulkRun, 
 		if out, err = s.carryOut(ctx, tx, in); err != nil {
 			return err
 		}
-		chaos.Point("run.before_commit")
 		return end
 	}, tandem.CodeExternalIDTaken)
 	return out, err
