@@ -54,6 +54,10 @@ type intake struct {
 	work     tandem.Work
 }
 
+// tooManyToBlame: a page of which no customer can be stored says something about the database, a table of another
+// version say. A run that went on would report whole books as rejected.
+const tooManyToBlame = 10
+
 // errRehearsed undoes a transaction that was only to show whether it can be done.
 var errRehearsed = &tandem.Error{Class: tandem.Transient, Code: "rehearsed", Message: "only rehearsed"}
 
@@ -63,6 +67,7 @@ func (s *Store) takeIn(ctx context.Context, in intake) (tandem.BulkRun, error) {
 	if len(in.states) > statesAtMost {
 		return in.run, fmt.Errorf("take pages in: %d customers at once are more than %d", len(in.states), statesAtMost)
 	}
+	in.states = slices.Clone(in.states)
 	for i := range in.states {
 		in.states[i].Provider = in.run.Provider
 	}
@@ -74,7 +79,7 @@ func (s *Store) takeIn(ctx context.Context, in intake) (tandem.BulkRun, error) {
 	if searched != nil {
 		return out, searched
 	}
-	if len(culprits) == 0 {
+	if len(culprits) == 0 || len(culprits) == len(in.states) && len(culprits) >= tooManyToBlame {
 		return out, err
 	}
 	return s.try(ctx, in.without(culprits), nil)

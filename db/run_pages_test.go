@@ -335,6 +335,20 @@ func TestACustomerThatIsChangedWhileItsPageIsJudgedIsJudgedOnceMore(t *testing.T
 	require.Empty(t, b.report(run.ID))
 }
 
+func TestADatabaseThatTakesNobodyIsNotThePagesFault(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	run := b.begun(wish(tandem.ModeImport))
+	_, err := b.DB().ExecContext(b.ctx, `ALTER TABLE journal RENAME COLUMN detail TO details`)
+	require.NoError(t, err)
+	_, err = b.ApplyPages(b.ctx, run, []tandem.WalkedPage{{Items: page(20, 10, "Ada")}}, work)
+	require.Equal(t, tandem.Bug, tandem.ClassOf(err))
+	now, err := b.BulkRun(b.ctx, run.ID)
+	require.NoError(t, err)
+	require.Equal(t, run, now)
+	require.Empty(t, b.report(run.ID))
+}
+
 func TestMoreThanOneTransactionTakesIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
