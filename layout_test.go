@@ -35,7 +35,8 @@ var mayImport = map[string][]string{
 	"simtest":                     {module, "pgregory.net/rapid"},
 	"devstack":                    {"go.temporal.io/", "google.golang.org/", "github.com/lib/pq", "github.com/fergusstrange/embedded-postgres", "golang.org/x/sys/"},
 	"bench":                       {},
-	"cmd/tandem":                  {module, module + "/app", "github.com/spf13/cobra"},
+	"cli":                         {"github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+	"cmd/tandem":                  {module, module + "/app", module + "/cli", "github.com/spf13/cobra"},
 	"cmd/tandem-dev":              {module, module + "/app", module + "/db", module + "/devstack", module + "/providers/stripe/stripetest", "go.temporal.io/sdk/", "github.com/spf13/cobra", "golang.org/x/sync/"},
 }
 

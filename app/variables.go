@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// alsoKnown are the variables of tandem-dev and of the tests.
-var alsoKnown = []string{"TANDEM_DATA_DIR", "TANDEM_TEST_POSTGRES", "TANDEM_RECORD_HISTORIES", "STRIPE_TEST_API_KEY"}
+// alsoKnown are the variables of the command line, of tandem-dev and of the tests.
+var alsoKnown = []string{"TANDEM_URL", "TANDEM_API_KEY", "TANDEM_DATA_DIR", "TANDEM_TEST_POSTGRES", "TANDEM_RECORD_HISTORIES", "STRIPE_TEST_API_KEY"}
 
 // fromKubernetes sets variables for a service that is called tandem; nobody has misspelt anything.
 var fromKubernetes = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_[0-9]+_.*)?)$`)

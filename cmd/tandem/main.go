@@ -1,5 +1,5 @@
 // Command tandem keeps the customers of the billing platform and of the payment provider the same. Its subcommands are
-// the folders' words: serve, worker, or all in one process.
+// the folders' words: serve, worker, or all in one process; and those of package cli, which talk to a running one.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 
 	"github.com/tandem-sync/tandem"
 	"github.com/tandem-sync/tandem/app"
+	"github.com/tandem-sync/tandem/cli"
 )
 
 func main() {
@@ -25,7 +26,7 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tandem:", err)
-		os.Exit(1)
+		os.Exit(cli.ExitCode(err))
 	}
 }
 
@@ -40,6 +41,7 @@ func root() *cobra.Command {
 		runCommand("all", "serve and worker in one process", app.Serve|app.Work),
 		migrateCommand(), keyCommand(),
 	)
+	cli.AddTo(cmd, cli.Options{})
 	return cmd
 }
 
