@@ -102,6 +102,7 @@ func AddTo(root *cobra.Command, o Options) {
 // asGroup makes a command that only has others refuse a word that is none of them. Left to itself it would show its help
 // and call that a success.
 func asGroup(c *cobra.Command) {
+	c.SuggestionsMinimumDistance = 2
 	c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	c.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {

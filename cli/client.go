@@ -68,7 +68,7 @@ func passing(err error) bool {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p.Status >= http.StatusInternalServerError || p.Status == http.StatusTooManyRequests
 	}
-	_, ok := errors.AsType[*url.Error](err)
+	_, ok := errors.AsType[*unreachable](err)
 	return ok || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
@@ -130,7 +130,7 @@ func (c *client) send(ctx context.Context, method, path string, q url.Values, bo
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.unreachable(ctx, err)
+		return nil, &unreachable{c.base, errors.Is(ctx.Err(), context.DeadlineExceeded), err}
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		defer func() { _ = resp.Body.Close() }()
@@ -139,12 +139,25 @@ func (c *client) send(ctx context.Context, method, path string, q url.Values, bo
 	return resp, nil
 }
 
-func (c *client) unreachable(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("no answer from %s in time; what was asked for may still be carried out: %w", c.base, err)
-	}
-	return fmt.Errorf("no answer from %s; is Tandem running there? See --url and %s: %w", c.base, EnvURL, err)
+// unreachable is a request that has no answer.
+type unreachable struct {
+	base *url.URL
+	late bool
+	err  error
 }
+
+func (u *unreachable) Error() string {
+	if u.late {
+		return fmt.Sprintf("no answer from %s within %s; what was asked for may still be carried out", u.base, requestTimeout)
+	}
+	err := u.err
+	if named, ok := errors.AsType[*url.Error](err); ok {
+		err = named.Err // the rest is the address once more
+	}
+	return fmt.Sprintf("no answer from %s; is Tandem running there? See --url and %s: %v", u.base, EnvURL, err)
+}
+
+func (u *unreachable) Unwrap() error { return u.err }
 
 // readProblem reads a refusal, which comes from something before Tandem if it is no problem of ours.
 func readProblem(resp *http.Response) error {
