@@ -47,7 +47,7 @@ func (o Options) withDefaults() Options {
 	if o.IsTerminal == nil {
 		o.IsTerminal = func(w io.Writer) bool {
 			f, ok := w.(*os.File)
-			return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor is small
+			return ok && term.IsTerminal(int(f.Fd()))
 		}
 	}
 	return o

@@ -101,12 +101,12 @@ func (f *fake) run(args ...string) result {
 	return run(f.t, f.t.Context(), map[string]string{cli.EnvURL: f.URL, cli.EnvKey: key}, args...)
 }
 
-func run(t *testing.T, ctx context.Context, env map[string]string, args ...string) result { //nolint:revive // the test comes first
+func run(t *testing.T, ctx context.Context, env map[string]string, args ...string) result {
 	t.Helper()
 	return runAt(t, ctx, false, env, args...)
 }
 
-func runAt(t *testing.T, ctx context.Context, terminal bool, env map[string]string, args ...string) result { //nolint:revive // the same
+func runAt(t *testing.T, ctx context.Context, terminal bool, env map[string]string, args ...string) result {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	root := &cobra.Command{Use: "tandem", SilenceUsage: true, SilenceErrors: true}
