@@ -28,7 +28,8 @@ func oneMapping(ctx context.Context, q sqlx.QueryerContext, query string, args .
 	return row.mapping()
 }
 
-// ListMappings reads one page, newest first: the live ones, or with tandem.Ended those that are not.
+// ListMappings reads one page, newest first: the live ones, or with tandem.Ended those that are not. What agrees or has
+// ended has no error; saying so spares looking for one in a whole table of them.
 func (s *Store) ListMappings(ctx context.Context, q tandem.MappingQuery) ([]tandem.Mapping, error) {
 	var rows []mappingRow
 	err := s.db.SelectContext(ctx, &rows, `
@@ -39,7 +40,7 @@ func (s *Store) ListMappings(ctx context.Context, q tandem.MappingQuery) ([]tand
 		  AND ($2 = '' OR m.provider_type = $2)
 		  AND ($3 = '' OR m.provider_entity_id = $3)
 		  AND (($4 = '' AND m.archived_at IS NULL) OR m.state = $4)
-		  AND ($5 = '' OR m.last_error->>'class' = $5)
+		  AND ($5 = '' OR m.last_error->>'class' = $5 AND m.state <> 'synced' AND m.state <> 'archived')
 		  AND ($6 = '' OR m.id < $6)
 		ORDER BY m.id DESC
 		LIMIT $7`,
