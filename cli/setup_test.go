@@ -11,9 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
 	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tandem-sync/tandem/api"
 	"github.com/tandem-sync/tandem/cli"
 )
 
@@ -65,6 +71,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
+	f.fitsDocument(r, body)
 	rest := f.answers[r.Method+" "+r.URL.RequestURI()]
 	if rest == nil {
 		rest = f.answers[r.Method+" "+r.URL.Path]
@@ -81,6 +88,40 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", rest[0].media)
 	w.WriteHeader(rest[0].status)
 	_, _ = io.WriteString(w, rest[0].body)
+}
+
+var document = sync.OnceValues(func() (routers.Router, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(api.Document)
+	if err != nil {
+		return nil, err
+	}
+	return legacy.NewRouter(doc)
+})
+
+// fitsDocument holds a request against openapi.yaml: its route, parameters and body.
+func (f *fake) fitsDocument(r *http.Request, body []byte) {
+	router, err := document()
+	if !assert.NoError(f.t, err) {
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	route, params, err := router.FindRoute(r)
+	if !assert.NoError(f.t, err, "%s %s", r.Method, r.URL) {
+		return
+	}
+	known := []string{}
+	for _, parameters := range []openapi3.Parameters{route.Operation.Parameters, route.PathItem.Parameters} {
+		for _, p := range parameters {
+			known = append(known, p.Value.Name)
+		}
+	}
+	for name := range r.URL.Query() {
+		assert.Contains(f.t, known, name, "%s %s", r.Method, r.URL)
+	}
+	assert.NoError(f.t, openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, MultiError: true, SkipSettingDefaults: true},
+	}), "%s %s %s", r.Method, r.URL, body)
 }
 
 func (f *fake) requests() []string {
