@@ -38,12 +38,15 @@ func (a *Activities) match(ctx context.Context, run tandem.BulkRun) (tandem.Bulk
 			switch {
 			case err == nil:
 				f.Done = true
-				run.Counts.Linked++
 			case tandem.ClassOf(err).Retryable():
 				return run, err // pairs before this one are linked, and are no matches any more
 			default:
 				f.Kind, f.Reason = tandem.FoundReview, tandem.ReasonMatchRefused+"/"+tandem.CodeOf(err)
 			}
+		}
+		if f.Kind == tandem.FoundLinked { // it was counted as one to look at when the list came by
+			run.Counts.Linked++
+			run.Counts.Review--
 		}
 		findings = append(findings, f)
 		run.After = m.RemoteID
@@ -84,10 +87,18 @@ func (a *Activities) absent(ctx context.Context, p tandem.Provider, run tandem.B
 	if err != nil {
 		return run, err
 	}
+	findings = append(findings, held...)
+	for _, f := range findings { // those that are applied are counted with what is written
+		if f.Kind == tandem.FoundArchived {
+			run.Counts.Archived++
+		} else {
+			run.Counts.Review++
+		}
+	}
 	if len(ids) < absentAtOnce {
 		run.Step, run.After = run.Next(run.Step), ""
 	}
-	return a.Store.ApplyAbsent(ctx, run, states, append(findings, held...), work(ctx, run.Cause()))
+	return a.Store.ApplyAbsent(ctx, run, states, findings, work(ctx, run.Cause()))
 }
 
 // askAbsent returns the proof of a deletion, or what else was found.

@@ -9,6 +9,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/tandem-sync/tandem"
+	"github.com/tandem-sync/tandem/chaos"
 )
 
 // statesAtMost bounds the customers of one transaction. Each one that is written takes a slot of the server's lock table,
@@ -93,6 +94,7 @@ func (s *Store) try(ctx context.Context, in intake, end error) (tandem.BulkRun, 
 		if out, err = s.carryOut(ctx, tx, in); err != nil {
 			return err
 		}
+		chaos.Point("run.before_commit")
 		return end
 	}, tandem.CodeExternalIDTaken)
 	return out, err

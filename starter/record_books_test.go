@@ -107,4 +107,3 @@ func (r recorder) missed(t *testing.T) tandem.Run {
 	r.ended(t, run)
 	return run
 }
-

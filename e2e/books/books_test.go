@@ -25,6 +25,7 @@ func TestBooks(t *testing.T) {
 		"an import while everything changes":            changing,
 		"an outage of three hours is caught up with":    outage,
 		"paused, resumed, cancelled":                    steered,
+		"pairs that share an e-mail":                    matched,
 		"one run at a time":                             oneAtATime,
 		"a live create does not wait for an export":     live,
 		"a run whose workflow was terminated is passed": orphan,
@@ -315,4 +316,19 @@ func orphan(t *testing.T, g *ground) {
 	run := s.finished(object{"mode": "import"})
 	require.Equal(t, "done", run.State)
 	require.Equal(t, "cancelled", s.get("run_00000000000000000000000001").State)
+}
+
+// matched: an e-mail that one customer has on each side is a link for whoever asked for it; any other is for a person.
+func matched(t *testing.T, g *ground) {
+	s := g.shelf(t, stripetest.Settings{})
+	s.platform(4)
+	for i, email := range []string{"own1@example.org", "own2@example.org", "own2@example.org", "nobody@example.org"} {
+		require.NoError(t, s.server.Seed(fmt.Appendf(nil, `{"id":"cus_match%d","created":1600000000,"name":"Theirs %d","email":%q}`, i, i, email)))
+	}
+	run := s.finished(object{"mode": "import", "match_email": true})
+	require.Equal(t, 1, run.Counts["linked"], "%+v", run)
+	require.Equal(t, 1, run.Counts["created"], "%+v", run)
+	require.Equal(t, 2, run.Counts["review"], "%+v", run)
+	require.Equal(t, 1, s.count(`SELECT count(*) FROM entity_integration_mappings WHERE provider_entity_id = 'cus_match0' AND entity_id LIKE '%1'`))
+	require.Equal(t, 5, s.count(`SELECT count(*) FROM customers`))
 }

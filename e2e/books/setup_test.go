@@ -143,9 +143,6 @@ func (s *shelf) start() {
 	}
 }
 
-// webhooks has the stand-in deliver from now on.
-func (s *shelf) webhooks() { s.server.SetWebhook(s.api+"/v1/webhooks/stripe", secret) }
-
 func (s *shelf) kill() {
 	_ = s.process.Process.Kill()
 	<-s.ended
