@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -55,7 +56,7 @@ func (a *app) client() (*client, error) {
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" {
 		return nil, usage("the address of the API must look like %s; see --url and %s", defaultURL, EnvURL) // may hold a password: not shown
 	}
-	key := a.Getenv(EnvKey)
+	key := strings.TrimSpace(a.Getenv(EnvKey)) // a file that it came from may end with a line break
 	if key == "" {
 		return nil, usage("set %s to an API key", EnvKey)
 	}

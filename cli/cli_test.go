@@ -78,6 +78,12 @@ func TestFailures(t *testing.T) {
 		assert.Contains(t, r.errOut, "connection refused")
 	})
 
+	t.Run("takes_a_key_from_a_file_as_it_is", func(t *testing.T) {
+		t.Parallel()
+		f := setup(t, map[string][]reply{"GET " + runs: ok(page())})
+		assert.Equal(t, 0, run(t, t.Context(), map[string]string{cli.EnvURL: f.URL + "/", cli.EnvKey: key + "\n"}, "runs", "ls").code)
+	})
+
 	t.Run("says_what_something_before_tandem_answers", func(t *testing.T) {
 		t.Parallel()
 		f := setup(t, map[string][]reply{"GET " + runs: {{502, "<html>", "text/html"}}})
