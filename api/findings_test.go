@@ -70,7 +70,7 @@ func TestFindings(t *testing.T) {
 	})
 
 	refusesQueries(t, findings, map[string]string{
-		"kind=equal": "kind", "format=xml": "format", "format=csv&limit=5": "limit", "format=csv&cursor=" + cursor("fnd_01JD3Z8Q4V7T9N2M5K6P8R0S1A"): "cursor",
+		"kind=equal": "kind", "cursor=" + cursor(runA): "cursor", "format=xml": "format", "format=csv&limit=5": "limit", "format=csv&cursor=" + cursor("fnd_01JD3Z8Q4V7T9N2M5K6P8R0S1A"): "cursor",
 	})
 }
 

@@ -19,7 +19,7 @@ var (
 	mappingID  = regexp.MustCompile(`^eim_[0-9A-HJKMNP-TV-Z]{26}$`)
 	eventRowID = regexp.MustCompile(`^pev_[0-9A-HJKMNP-TV-Z]{26}$`)
 	bulkRunID  = regexp.MustCompile(`^run_[0-9A-HJKMNP-TV-Z]{26}$`)
-	findingID  = regexp.MustCompile(`^[a-z]+_[0-9A-HJKMNP-TV-Z]{26}$`)
+	findingID  = regexp.MustCompile(`^fnd_[0-9A-HJKMNP-TV-Z]{26}$`)
 	journalID  = regexp.MustCompile(`^jrn_[0-9A-HJKMNP-TV-Z]{26}$`)
 )
 
