@@ -26,7 +26,7 @@ func (f *fixture) run(id string, state tandem.RunState) *tandem.BulkRun {
 	f.store.runs = append(f.store.runs, tandem.BulkRun{
 		RunWish: tandem.RunWish{ID: id, Provider: "stripe", Mode: tandem.ModeReconcile}, State: state, Step: tandem.StepList,
 		Ranges: []tandem.Range{{Cursor: "cus_canary"}}, After: "canary", Counts: tandem.Counts{Customers: 1000, Equal: 998, Conflicts: 2},
-		WorkflowID: "bulk/stripe", Version: 3, StartedAt: f.clock, UpdatedAt: f.clock.Add(10 * time.Second),
+		WorkflowID: "reconcile/stripe/run_01JD0000000000000000000000", Version: 3, StartedAt: f.clock, UpdatedAt: f.clock.Add(10 * time.Second),
 	})
 	return &f.store.runs[len(f.store.runs)-1]
 }

@@ -16,7 +16,7 @@ import (
 // at is a run as the API shows it.
 func at(state, counts string) string {
 	return fmt.Sprintf(`{"id":%q,"provider":"stripe","mode":"import","plan":false,"match_email":false,"state":%q,"step":"list",
-		"counts":{%s},"rate":100,"workflow_id":"bulk/stripe","started_at":"2026-01-15T09:30:00Z","updated_at":"2026-01-15T09:30:10Z"}`, runA, state, counts)
+		"counts":{%s},"rate":100,"workflow_id":"reconcile/stripe/run_01JD0000000000000000000000","started_at":"2026-01-15T09:30:00Z","updated_at":"2026-01-15T09:30:10Z"}`, runA, state, counts)
 }
 
 const show = "GET " + runs + "/" + runA
@@ -44,7 +44,7 @@ func TestFollow(t *testing.T) {
 			assert.Equal(t, tc.code, r.code, r.errOut)
 			assert.Contains(t, r.errOut, tc.says)
 			assert.Equal(t, 1, strings.Count(r.out, "running list: 3 customers, 100.0/s\n"), "a line when something has changed")
-			assert.Contains(t, r.out, "workflow            bulk/stripe")
+			assert.Contains(t, r.out, "workflow            reconcile/stripe/run_01JD0000000000000000000000")
 			assert.Equal(t, []string{
 				`POST /v1/runs {"mode":"import","plan":true,"match_email":true}`, show, show, show,
 			}, f.requests())
@@ -63,7 +63,7 @@ func TestFollow(t *testing.T) {
 		assert.Contains(t, r.out, "5%")
 		assert.Contains(t, r.out, "running list: 9500001 customers, 100.0/s")
 		assert.Contains(t, r.out, "done list: 0 customers")
-		assert.Contains(t, r.out, "workflow            bulk/stripe")
+		assert.Contains(t, r.out, "workflow            reconcile/stripe/run_01JD0000000000000000000000")
 	})
 
 	t.Run("prints_one_answer_for_machines", func(t *testing.T) {

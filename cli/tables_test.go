@@ -42,7 +42,7 @@ func TestTables(t *testing.T) {
 			[]string{"runs", "show", runA}, show, at("running", `"customers":12,"equal":7,"created":5`),
 			table(
 				"run                 "+runA, "provider            stripe", "mode                import", "state               running",
-				"step                list", "workflow            bulk/stripe", "started             2026-01-15 09:30:00",
+				"step                list", "workflow            reconcile/stripe/run_01JD0000000000000000000000", "started             2026-01-15 09:30:00",
 				"customers a second  100", "customers           12", "equal               7", "created             5",
 				"linked              0", "updated             0", "sent                0", "archived            0",
 				"conflicts           0", "rejected            0", "unlinked            0", "review              0",

@@ -22,7 +22,21 @@
 //	                           │           └── day's reads are spent ──► waits for the next, or another event
 //	                           └── something left for the other side ──► PokeOutbound
 //
-// Both can be started as often as anybody likes: what they do follows from what the database says is left to do, so a
+//	Reconcile  whole books       id reconcile/<provider>/<run id>
+//
+//	 Update "begin" ──► BeginRun ── another run is open ──► refused; workflow ends
+//	                       │
+//	                ┌──► RunSlice (5 s: list, match, absent, reserve, send; where it stands is in the database)
+//	                │      ├── last step done ──► SetRunState done ──► workflow ends
+//	                └──────┤
+//	                       └── "pause", or no retry helps ──► SetRunState paused ──► waits for "resume" or "cancel"
+//
+//	CatchUp   events nobody brought   id catch-up/<provider>
+//
+//	 Schedule ──► CatchUp (reads the provider's list, writes ledger rows, signals Drain)
+//	                 └── webhooks were missing ──► again within a minute
+//
+// Drain, id drain/<provider>, is drawn in drain.go. The first two can be started as often as anybody likes: what they do follows from what the database says is left to do, so a
 // workflow too many ends at once and a signal too many changes nothing. Neither ever fails because of a provider.
 //
 // What a run does, what stands in its way and how to help is told in its current details; a run that waits has search
