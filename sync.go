@@ -253,8 +253,8 @@ type Starter interface {
 	// BeginRun starts a run over whole books. Errors: CodeRunOpen when the provider has one already.
 	BeginRun(ctx context.Context, w RunWish) (BulkRun, error)
 
-	// Steer passes a person's word, WordPause, WordResume or WordCancel, to a run. Errors: CodeRunEnded.
-	Steer(ctx context.Context, provider, runID string, word Word) error
+	// Steer passes a person's word, WordPause, WordResume or WordCancel, to a run's workflow. Errors: CodeRunEnded.
+	Steer(ctx context.Context, workflowID string, word Word) error
 
 	// Runs reports whether the workflow is open.
 	Runs(ctx context.Context, workflowID string) (bool, error)

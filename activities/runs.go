@@ -13,7 +13,8 @@ import (
 // runStore is what runs over whole books, and catching up, need of the database. Whatever takes a BulkRun is guarded by
 // its version: CodeRunMoved says that somebody else has moved the run meanwhile, and nothing was written.
 type runStore interface {
-	// BeginRun writes the run down; the same id again is the same run. Errors: CodeRunOpen.
+	// BeginRun writes the run down; the same id again is the same run, and so is the same workflow where there is none.
+	// Errors: CodeRunOpen.
 	BeginRun(ctx context.Context, w tandem.RunWish, workflowID string) (tandem.BulkRun, error)
 	// BulkRun reads one. Errors: CodeRunNotFound.
 	BulkRun(ctx context.Context, id string) (tandem.BulkRun, error)

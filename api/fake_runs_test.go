@@ -71,8 +71,8 @@ func (s *fakeStarter) BeginRun(_ context.Context, w tandem.RunWish) (tandem.Bulk
 	}, err
 }
 
-func (s *fakeStarter) Steer(_ context.Context, provider, runID string, word tandem.Word) error {
-	return s.wish(string(word) + " " + provider + " " + runID)
+func (s *fakeStarter) Steer(_ context.Context, workflowID string, word tandem.Word) error {
+	return s.wish(string(word) + " " + workflowID)
 }
 
 func (s *fakeStarter) Runs(context.Context, string) (bool, error) { return false, nil }

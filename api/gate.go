@@ -100,8 +100,8 @@ func (g *gate) BeginRun(ctx context.Context, w tandem.RunWish) (tandem.BulkRun, 
 }
 
 // Steer implements tandem.Starter.
-func (g *gate) Steer(ctx context.Context, provider, runID string, word tandem.Word) error {
-	_, err := through(ctx, g, func() (struct{}, error) { return struct{}{}, g.Starter.Steer(ctx, provider, runID, word) })
+func (g *gate) Steer(ctx context.Context, workflowID string, word tandem.Word) error {
+	_, err := through(ctx, g, func() (struct{}, error) { return struct{}{}, g.Starter.Steer(ctx, workflowID, word) })
 	return err
 }
 

@@ -149,7 +149,7 @@ func (s *Server) steerRun(c echo.Context) error {
 	if run.State.Ended() {
 		return tandem.Errorf(tandem.Conflict, tandem.CodeRunEnded, "the run has ended: it is %s", run.State)
 	}
-	if err := s.starter.Steer(ctx, run.Provider, run.ID, tandem.Word(action)); err != nil {
+	if err := s.starter.Steer(ctx, run.WorkflowID, tandem.Word(action)); err != nil {
 		return err
 	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "run.steered", slog.String("provider", run.Provider), slog.String("bulk_run_id", run.ID),

@@ -196,7 +196,7 @@ func TestSteerRun(t *testing.T) {
 			r := f.call(t, http.MethodPost, runs+"/"+runA+"/control", `{"action":"`+word+`"}`)
 			require.Equal(t, http.StatusAccepted, r.status, string(r.body))
 			assert.Equal(t, runA, r.json(t)["id"])
-			assert.Equal(t, []any{word + " stripe " + runA}, f.starter.wishes)
+			assert.Equal(t, []any{word + " reconcile/stripe/run_01JD0000000000000000000000"}, f.starter.wishes)
 		})
 	}
 	for _, state := range []tandem.RunState{tandem.RunDone, tandem.RunCancelled} {

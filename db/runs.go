@@ -51,6 +51,13 @@ func (r runRow) run() (tandem.BulkRun, error) {
 
 // BeginRun writes the run down; the same id again is the same run, also when it has ended. Errors: CodeRunOpen.
 func (s *Store) BeginRun(ctx context.Context, w tandem.RunWish, workflowID string) (tandem.BulkRun, error) {
+	if w.ID == "" {
+		known, err := s.runOf(ctx, workflowID)
+		if tandem.CodeOf(err) != tandem.CodeRunNotFound {
+			return known, err
+		}
+		w.ID = newID("run")
+	}
 	_, err := s.db.ExecContext(ctx, `
 		INSERT INTO reconcile_runs (id, provider_type, mode, plan, match_email, workflow_id)
 		VALUES ($1, $2, $3, $4, $5, $6)
@@ -64,6 +71,13 @@ func (s *Store) BeginRun(ctx context.Context, w tandem.RunWish, workflowID strin
 		return tandem.BulkRun{}, refused
 	}
 	return run, err
+}
+
+// runOf reads the run of a workflow that was started without an id for it, as the schedule does: the time of the start is
+// part of the workflow's id, so that an act that is made again finds what it did before.
+func (s *Store) runOf(ctx context.Context, workflowID string) (tandem.BulkRun, error) {
+	return oneRun(ctx, s.db, runMissing,
+		`SELECT `+runColumns+` FROM reconcile_runs r WHERE r.workflow_id = $1 ORDER BY r.id DESC LIMIT 1`, workflowID)
 }
 
 // BulkRun reads one. Errors: CodeRunNotFound.

@@ -86,6 +86,7 @@ func TestDrain(t *testing.T) { //nolint:paralleltest // see above
 	})
 
 	t.Run("by_schedule_too", func(t *testing.T) { testSchedules(t, s) })
+	t.Run("a_scheduled_run_gets_an_id", func(t *testing.T) { testScheduledRun(t, s) })
 }
 
 // inOneSecond has the provider's clock stand still until the test ends, so that only a look can tell which edit came last.
@@ -139,4 +140,33 @@ func testSchedules(t *testing.T, s *stack) {
 		require.Contains(t, []time.Duration{every.CatchUp, every.Reconcile}, d.Schedule.Spec.Intervals[0].Every)
 		require.NoError(t, s.starter.EnsureSchedules(ctx, starter.Every{Drain: time.Hour}))
 	}
+}
+
+// A run that the schedule starts has no id yet, and an act that is made again finds the one it gave it.
+func testScheduledRun(t *testing.T, s *stack) {
+	ctx := t.Context()
+	every := starter.Every{Drain: time.Hour, Reconcile: time.Hour}
+	require.NoError(t, s.starter.EnsureSchedules(ctx, every))
+	remoteID := s.foreign(t)
+	s.ingest(t, remoteID)
+	s.inbound(t, remoteID)
+	require.NoError(t, s.client.ScheduleClient().GetHandle(ctx, "reconcile/stripe/scheduled").Trigger(ctx, client.ScheduleTriggerOptions{}))
+	var run tandem.BulkRun
+	require.Eventually(t, func() bool {
+		runs, err := s.store.Runs(ctx, tandem.RunQuery{Limit: 1})
+		require.NoError(t, err)
+		if len(runs) > 0 {
+			run = runs[0]
+		}
+		return run.State == tandem.RunDone
+	}, time.Minute, 20*time.Millisecond)
+	require.Equal(t, tandem.ModeReconcile, run.Mode)
+	require.Contains(t, run.WorkflowID, "reconcile/stripe/scheduled-")
+	require.Positive(t, run.Counts.Customers)
+	again, err := s.store.BeginRun(ctx, tandem.RunWish{Provider: "stripe", Mode: tandem.ModeReconcile}, run.WorkflowID)
+	require.NoError(t, err)
+	require.Equal(t, run.ID, again.ID)
+	err = s.starter.Steer(ctx, run.WorkflowID, tandem.WordPause)
+	require.Equal(t, tandem.CodeRunEnded, tandem.CodeOf(err))
+	require.NoError(t, s.starter.EnsureSchedules(ctx, starter.Every{Drain: time.Hour}))
 }

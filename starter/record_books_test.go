@@ -70,7 +70,7 @@ func (r recorder) paused(t *testing.T) tandem.Run {
 	run := r.begin(t)
 	r.reaches(t, run, tandem.RunPaused)
 	r.standIn.RemoveFault(fault)
-	require.NoError(t, r.starter.Steer(t.Context(), "stripe", run.ID, tandem.WordResume))
+	require.NoError(t, r.starter.Steer(t.Context(), run.WorkflowID, tandem.WordResume))
 	return r.over(t, run, tandem.RunDone)
 }
 
@@ -80,7 +80,7 @@ func (r recorder) stuck(t *testing.T) tandem.Run {
 	defer r.standIn.RemoveFault(fault)
 	run := r.begin(t)
 	r.reaches(t, run, tandem.RunPaused)
-	require.NoError(t, r.starter.Steer(t.Context(), "stripe", run.ID, tandem.WordCancel))
+	require.NoError(t, r.starter.Steer(t.Context(), run.WorkflowID, tandem.WordCancel))
 	return r.over(t, run, tandem.RunCancelled)
 }
 

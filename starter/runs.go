@@ -51,8 +51,8 @@ func runSummary(w tandem.RunWish) string {
 }
 
 // Steer passes a person's word on.
-func (s *Starter) Steer(ctx context.Context, provider, runID string, word tandem.Word) error {
-	err := s.client.SignalWorkflow(ctx, workflows.ReconcileID(provider, runID), "", string(word), nil)
+func (s *Starter) Steer(ctx context.Context, workflowID string, word tandem.Word) error {
+	err := s.client.SignalWorkflow(ctx, workflowID, "", string(word), nil)
 	if _, ended := errors.AsType[*serviceerror.NotFound](err); ended {
 		return &tandem.Error{Class: tandem.Conflict, Code: tandem.CodeRunEnded, Message: "the run has ended"}
 	}

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"cmp"
-	"strings"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -20,10 +19,10 @@ const (
 	QueryProgress = "progress"
 )
 
-// ReconcileID is the id of a run's workflow. Runs that the schedule starts have the time of their start as their id.
+// ReconcileID is the id of a run's workflow. Those that the schedule starts have the time of their start in it instead.
 func ReconcileID(provider, runID string) string { return "reconcile/" + provider + "/" + runID }
 
-// ReconcileInput starts Reconcile. Run is set when an earlier run of the workflow is continued.
+// ReconcileInput starts Reconcile. A wish without an id, as the schedule's, gets one. Run is set when an earlier run of the workflow is continued.
 type ReconcileInput struct {
 	Wish tandem.RunWish  `json:"wish"`
 	Run  *tandem.BulkRun `json:"run,omitempty"`
@@ -34,9 +33,6 @@ type ReconcileInput struct {
 // else helps.
 func Reconcile(ctx workflow.Context, in ReconcileInput) (tandem.BulkRun, error) {
 	r := &reconcile{wish: in.Wish, begun: in.Run != nil}
-	if r.wish.ID == "" { // the schedule's
-		_, r.wish.ID, _ = strings.Cut(workflow.GetInfo(ctx).WorkflowExecution.ID, ReconcileID(in.Wish.Provider, ""))
-	}
 	if in.Run != nil {
 		r.run = *in.Run
 	}
