@@ -166,6 +166,7 @@ func testScheduledRun(t *testing.T, s *stack) {
 	again, err := s.store.BeginRun(ctx, tandem.RunWish{Provider: "stripe", Mode: tandem.ModeReconcile}, run.WorkflowID)
 	require.NoError(t, err)
 	require.Equal(t, run.ID, again.ID)
+	s.ended(t, tandem.Run{WorkflowID: run.WorkflowID})
 	err = s.starter.Steer(ctx, run.WorkflowID, tandem.WordPause)
 	require.Equal(t, tandem.CodeRunEnded, tandem.CodeOf(err))
 	require.NoError(t, s.starter.EnsureSchedules(ctx, starter.Every{Drain: time.Hour}))

@@ -37,7 +37,8 @@ type registry struct {
 }
 
 func (r registry) RegisterWorkflowWithOptions(w any, o workflow.RegisterOptions) {
-	for name, fn := range map[string]any{"Outbound": workflows.Outbound, "Inbound": workflows.Inbound, "Drain": workflows.Drain} {
+	for name, fn := range map[string]any{"Outbound": workflows.Outbound, "Inbound": workflows.Inbound, "Drain": workflows.Drain,
+		"Reconcile": workflows.Reconcile, "CatchUp": workflows.CatchUp} {
 		if reflect.ValueOf(fn).Pointer() == reflect.ValueOf(w).Pointer() {
 			r.names[name] = o.Name
 		}

@@ -243,6 +243,12 @@ func (s *shelf) lists() (n int) {
 	return n
 }
 
+// ranges is how many pieces the run's list was walked in: each may end in a page that is not full.
+func (s *shelf) ranges(run string) int {
+	s.t.Helper()
+	return s.count(`SELECT jsonb_array_length(ranges) FROM reconcile_runs WHERE id = $1`, run)
+}
+
 // writes counts what was written over there by us.
 func (s *shelf) writes() (n int) {
 	for _, op := range s.server.Operations() {
