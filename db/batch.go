@@ -113,7 +113,7 @@ func (b *batch) flush(ctx context.Context, tx *sqlx.Tx) error {
 }
 
 func (b *batch) writeCustomers(ctx context.Context, tx *sqlx.Tx) error {
-	inserts, updates := newColumns(13), newColumns(13)
+	inserts, updates := newColumns(13).upTo(len(b.customerID)), newColumns(13)
 	for _, id := range b.customerID {
 		w := b.customers[id]
 		c := w.value
@@ -154,7 +154,7 @@ const updateCustomers = `
 	WHERE c.id = u.id`
 
 func (b *batch) writeMappings(ctx context.Context, tx *sqlx.Tx) error {
-	inserts, updates := newColumns(16), newColumns(16)
+	inserts, updates := newColumns(16).upTo(len(b.mappingID)), newColumns(16)
 	for _, id := range b.mappingID {
 		w := b.mappings[id]
 		m := w.value
@@ -212,7 +212,7 @@ func (b *batch) writeTombstones(ctx context.Context, tx *sqlx.Tx) error {
 }
 
 func (b *batch) writeJournal(ctx context.Context, tx *sqlx.Tx) error {
-	cols := newColumns(12)
+	cols := newColumns(12).upTo(len(b.journal))
 	for _, e := range b.journal {
 		cols.add(e.ID, e.CustomerID, e.Provider, e.RemoteID, string(e.Direction), e.Action, e.Work.Cause.Kind,
 			e.Work.Cause.ID, e.Work.WorkflowID, e.Work.RunID, jsonText(e.Changes, "[]"), e.Detail)

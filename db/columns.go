@@ -12,13 +12,23 @@ import (
 // columns are the parameters of one set-based statement: one text array per column.
 type columns struct {
 	rows int
+	room int // how many rows there may be, where that is known
 	cols [][]string
 }
 
 func newColumns(n int) *columns { return &columns{cols: make([][]string, n)} }
 
+// upTo has the first row make room for so many: grown by doubling, a page of a list is moved more often than written.
+func (c *columns) upTo(rows int) *columns {
+	c.room = rows
+	return c
+}
+
 func (c *columns) add(values ...string) {
 	for i, v := range values {
+		if c.cols[i] == nil {
+			c.cols[i] = make([]string, 0, max(c.room, 1))
+		}
 		c.cols[i] = append(c.cols[i], v)
 	}
 	c.rows++

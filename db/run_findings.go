@@ -18,7 +18,7 @@ func writeFindings(ctx context.Context, tx *sqlx.Tx, runID string, findings []ta
 	for i, f := range findings {
 		last[subject(f)] = i
 	}
-	cols := newColumns(9)
+	cols := newColumns(9).upTo(len(last))
 	for i, f := range findings {
 		if last[subject(f)] == i {
 			cols.add(newID("fnd"), runID, subject(f), string(f.Kind), f.CustomerID, f.RemoteID, strconv.FormatBool(f.Done), f.Reason,
