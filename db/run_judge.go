@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"maps"
 	"reflect"
 
 	"github.com/jmoiron/sqlx"
@@ -15,40 +14,59 @@ import (
 // without a kind is a customer that is equal on both sides.
 //
 // It looks without locks first: whole books are mostly equal, and locking a row writes it. Only what has something to do
-// is then held and judged once more, since it may have changed in between.
+// is then held and judged once more, since it may have changed in between. A run that mostly creates has found nothing
+// to spare by that look, and holds all at once.
 func (s *Store) judge(ctx context.Context, tx *sqlx.Tx, in intake) ([]tandem.Finding, error) {
 	if len(in.states) == 0 {
 		return nil, nil
 	}
-	w, err := s.load(ctx, tx, in.states, false)
-	if err != nil {
-		return nil, err
-	}
-	known, err := in.sameEmails(ctx, tx, w)
-	if err != nil {
-		return nil, err
-	}
 	found := make([]tandem.Finding, len(in.states))
-	var todo []int
-	var states []tandem.RemoteState
-	j := judging{world: w, in: in, emails: maps.Clone(known), batch: newBatch()} // the batch is thrown away
-	for i, state := range in.states {
-		var do bool
-		if found[i], do = j.one(state); do {
-			todo, states = append(todo, i), append(states, state)
+	todo := make([]int, len(in.states))
+	for i := range todo {
+		todo[i] = i
+	}
+	if in.run.Plan || !in.mostlyCreates() {
+		var err error
+		if todo, err = s.look(ctx, tx, in, found); err != nil || in.run.Plan || len(todo) == 0 {
+			return found, err
 		}
 	}
-	if in.run.Plan || len(todo) == 0 {
-		return found, nil
-	}
-	if w, err = s.load(ctx, tx, states, true); err != nil {
+	return found, s.hold(ctx, tx, in, todo, found)
+}
+
+// mostlyCreates reports whether most customers of the run so far were made by it. Then nearly every state of the next
+// page has something to do, and there are few rows that being held would write for nothing.
+func (in intake) mostlyCreates() bool { return 2*in.run.Counts.Created > in.run.Counts.Customers }
+
+// look judges without locks, writes nothing, and names the states that have something to do.
+func (s *Store) look(ctx context.Context, tx *sqlx.Tx, in intake, found []tandem.Finding) (todo []int, err error) {
+	j, err := s.judging(ctx, tx, in, in.states, false)
+	if err != nil {
 		return nil, err
 	}
-	j = judging{world: w, in: in, emails: known, batch: newBatch()}
+	for i, state := range in.states { // what the batch collects is thrown away
+		var do bool
+		if found[i], do = j.one(state); do {
+			todo = append(todo, i)
+		}
+	}
+	return todo, nil
+}
+
+// hold judges with locks, and writes.
+func (s *Store) hold(ctx context.Context, tx *sqlx.Tx, in intake, todo []int, found []tandem.Finding) error {
+	states := make([]tandem.RemoteState, 0, len(todo))
+	for _, i := range todo {
+		states = append(states, in.states[i])
+	}
+	j, err := s.judging(ctx, tx, in, states, true)
+	if err != nil {
+		return err
+	}
 	for i, state := range states {
 		found[todo[i]], _ = j.one(state)
 	}
-	return found, j.batch.flush(ctx, tx)
+	return j.batch.flush(ctx, tx)
 }
 
 // judging is one pass over the states of an intake. The world goes along with what is decided, so that two states in one
@@ -58,6 +76,16 @@ type judging struct {
 	in     intake
 	emails map[string]int // how many active customers have them, as far as that matters
 	batch  *batch
+}
+
+// judging loads what the pass needs to know about the states.
+func (s *Store) judging(ctx context.Context, tx *sqlx.Tx, in intake, states []tandem.RemoteState, lock bool) (judging, error) {
+	w, err := s.load(ctx, tx, states, lock)
+	if err != nil {
+		return judging{}, err
+	}
+	emails, err := in.sameEmails(ctx, tx, w)
+	return judging{world: w, in: in, emails: emails, batch: newBatch()}, err
 }
 
 func (j judging) one(s tandem.RemoteState) (f tandem.Finding, do bool) {
