@@ -16,8 +16,7 @@ import (
 	"github.com/tandem-sync/tandem/workflows"
 )
 
-func TestPolledKnowsWhetherAWorkerAsksForWork(t *testing.T) {
-	t.Parallel()
+func TestPolledKnowsWhetherAWorkerAsksForWork(t *testing.T) { //nolint:paralleltest // others are held to leaving no goroutine behind meanwhile
 	temporal, err := devstack.StartTemporal(t.Context(), devstack.TemporalOptions{Headless: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, temporal.Stop()) })
@@ -40,8 +39,7 @@ func TestPolledKnowsWhetherAWorkerAsksForWork(t *testing.T) {
 	}, 10*time.Second, 20*time.Millisecond)
 }
 
-func TestPolledIsNotSureWhileTemporalIsAway(t *testing.T) {
-	t.Parallel()
+func TestPolledIsNotSureWhileTemporalIsAway(t *testing.T) { //nolint:paralleltest // as above
 	c, err := client.NewLazyClient(client.Options{HostPort: "127.0.0.1:1", Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)

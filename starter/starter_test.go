@@ -330,8 +330,7 @@ func (s *stack) status(t *testing.T, id string) enums.WorkflowExecutionStatus {
 }
 
 // Temporal that cannot be reached is said within the caller's time, in a way that allows to ask again.
-func TestUnreachable(t *testing.T) {
-	t.Parallel()
+func TestUnreachable(t *testing.T) { //nolint:paralleltest // others are held to leaving no goroutine behind meanwhile
 	temporal, err := devstack.StartTemporal(t.Context(), devstack.TemporalOptions{Headless: true})
 	require.NoError(t, err)
 	c, err := client.DialContext(t.Context(), client.Options{HostPort: temporal.Address(), Logger: log.NewStructuredLogger(quiet)})
