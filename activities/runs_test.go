@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,12 +127,12 @@ func TestRunSlice(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		b.books(t, 450)
-		turns := 0
-		b.acts.Pace = func(context.Context, string) error { turns++; return nil }
+		var turns atomic.Int64
+		b.acts.Pace = func(context.Context, string) error { turns.Add(1); return nil }
 		b.begin(t, tandem.RunWish{ID: runID, Mode: tandem.ModeImport})
 		run, err := get(t, b, asActivity, b.acts.RunSlice, runID)
 		require.NoError(t, err)
-		require.Equal(t, run.Counts.Requests, turns)
+		require.EqualValues(t, run.Counts.Requests, turns.Load())
 	})
 }
 
