@@ -128,3 +128,11 @@ func (g *Guard) List(ctx context.Context, q tandem.ListQuery) (tandem.Page, erro
 	}
 	return g.Provider.List(ctx, q)
 }
+
+// Events implements tandem.Provider. Those of another account would bring its customers in.
+func (g *Guard) Events(ctx context.Context, q tandem.EventsQuery) (tandem.EventsPage, error) {
+	if err := g.pass(ctx); err != nil {
+		return tandem.EventsPage{}, err
+	}
+	return g.Provider.Events(ctx, q)
+}

@@ -63,6 +63,11 @@ func (a *account) List(context.Context, tandem.ListQuery) (tandem.Page, error) {
 	return tandem.Page{}, nil
 }
 
+func (a *account) Events(context.Context, tandem.EventsQuery) (tandem.EventsPage, error) {
+	a.calls.Add(1)
+	return tandem.EventsPage{}, nil
+}
+
 // everyCall makes one call of each kind.
 func everyCall(ctx context.Context, g *activities.Guard) []error {
 	_, create := g.Create(ctx, "key", tandem.Patch{})
@@ -70,7 +75,8 @@ func everyCall(ctx context.Context, g *activities.Guard) []error {
 	_, fetch := g.Fetch(ctx, "cus_1")
 	_, remove := g.Delete(ctx, "cus_1")
 	_, list := g.List(ctx, tandem.ListQuery{})
-	return []error{create, update, fetch, remove, list}
+	_, events := g.Events(ctx, tandem.EventsQuery{})
+	return []error{create, update, fetch, remove, list, events}
 }
 
 // book is what the database remembers.
@@ -101,7 +107,7 @@ func TestGuardLetsNoCallThroughToAnotherAccount(t *testing.T) {
 	g = activities.NewGuard(a)
 	g.Watch(t.Context(), store, "acct_2", slog.New(slog.DiscardHandler))
 	require.NoError(t, errors.Join(everyCall(t.Context(), g)...))
-	require.EqualValues(t, 5, a.calls.Load())
+	require.EqualValues(t, 6, a.calls.Load())
 }
 
 func TestGuardHoldsUpNothingWhereTheAccountIsNotTold(t *testing.T) {
